@@ -1,0 +1,161 @@
+//! The element `whispertranscribe`.
+//!
+/**
+ * SECTION:element-whispertranscribe
+ *
+ * Transcribes speech while it is spoken. Raw audio of any format goes in; the Silero VAD cuts it into utterances,
+ * Whisper turns each into text. Elements with the same model and device share one set of weights in the process.
+ *
+ * ## Output
+ *
+ * Downstream caps choose the form of the source pad's buffers:
+ *
+ * * `text/x-raw, format=utf8`: one buffer an utterance or, with #GstWhisperTranscribe:granularity=word, a word.
+ * * `application/x-json`: one object a result, ended by a line feed, with `type` (`final`, or `word`), `utterance`,
+ *   `revision`, `text`, `start`, `end`, `language`, `probability`, `no_speech_probability` and `words` (each with
+ *   `text`, `start`, `end`, `probability`). Times are seconds of stream time.
+ *
+ * Timestamp and duration of a buffer are when it was spoken. GAP events are pushed while there is no text.
+ *
+ * ## Events and messages
+ *
+ * What happens is announced twice, with the same structure: as a custom downstream event and as an element message.
+ *
+ * * `whispertranscribe/speech-start`, `whispertranscribe/speech-end`: somebody began or ceased to speak.
+ * * `whispertranscribe/partial`: text so far of an utterance that goes on.
+ * * `whispertranscribe/final`: text of an utterance for good; may be empty when there were no words in it.
+ *
+ * | field | type | in | what |
+ * | --- | --- | --- | --- |
+ * | `utterance` | guint64 | all | number of the utterance, from 0 |
+ * | `start` | guint64 | all | stream time at which it began, ns |
+ * | `end` | guint64 | all but speech-start | stream time at which it, or what was heard so far, ended, ns |
+ * | `running-time` | guint64 | all | running time of `start`, ns |
+ * | `revision` | guint | partial, final | counts up with each result of the utterance |
+ * | `text` | string | partial, final | the text |
+ * | `stable`, `unstable` | string | partial | the text split in what stays and what may change |
+ * | `language` | string | partial, final | language code |
+ * | `probability` | gdouble | final | geometric mean of the tokens' probabilities |
+ * | `no-speech-probability` | gdouble | final | probability that there was no speech |
+ * | `words` | GstValueArray of GstStructure | partial, final | `text`, `start`, `end` (guint64, stream time in ns), `probability` |
+ * | `json` | string | all | all of it as one JSON object, times in seconds |
+ *
+ * After each final, `rstranscribe/final-transcript` is pushed downstream too, which closed-caption elements know.
+ *
+ * ## Latency
+ *
+ * In a live pipeline the element answers the LATENCY query with #GstWhisperTranscribe:latency, and cuts utterances so
+ * that text is out in time. Where inference is too slow all the same, finals are late but never lost, partials are
+ * left out, and a QOS message says so. Other pipelines are slowed down to the speed of the inference.
+ *
+ * ## Example launch lines
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=speech.flac ! decodebin ! whispertranscribe newline=true ! fdsink
+ * ]| Prints what is said in a file, an utterance a line.
+ *
+ * |[
+ * gst-launch-1.0 -m autoaudiosrc ! whispertranscribe ! application/x-json ! fdsink
+ * ]| Transcribes the microphone as JSON lines, with partial results as messages.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=talk.mp4 ! decodebin ! whispertranscribe ! srtenc ! filesink location=talk.srt
+ * ]| Writes subtitles for a video.
+ */
+mod chain;
+mod convert;
+mod events;
+mod imp;
+mod loader;
+mod push;
+mod session;
+mod settings;
+mod timeline;
+
+use gst::glib;
+use gst::prelude::*;
+
+glib::wrapper! {
+    /// See the module.
+    pub struct WhisperTranscribe(ObjectSubclass<imp::WhisperTranscribe>)
+        @extends gst::Element, gst::Object;
+}
+
+/// Registers the element with the plugin.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    for doc_type in [
+        Engine::static_type(),
+        TaskKind::static_type(),
+        Vad::static_type(),
+        Partials::static_type(),
+        Granularity::static_type(),
+    ] {
+        doc_type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
+    gst::Element::register(
+        Some(plugin),
+        "whispertranscribe",
+        gst::Rank::NONE,
+        WhisperTranscribe::static_type(),
+    )
+}
+
+/// Runtime that decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstWhisperTranscribeEngine")]
+pub enum Engine {
+    /// The best that was built in.
+    #[enum_value(name = "Auto: the best that was built in", nick = "auto")]
+    Auto,
+    /// whisper.cpp.
+    #[enum_value(name = "whisper.cpp", nick = "whisper-cpp")]
+    WhisperCpp,
+}
+
+/// What to do with the speech.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstWhisperTranscribeTask")]
+pub enum TaskKind {
+    /// Write down what is said.
+    #[enum_value(name = "Transcribe: write down what is said", nick = "transcribe")]
+    Transcribe,
+    /// Translate into English.
+    #[enum_value(name = "Translate: write it in English", nick = "translate")]
+    Translate,
+}
+
+/// Voice activity detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstWhisperTranscribeVad")]
+pub enum Vad {
+    /// Silero VAD 6.
+    #[enum_value(name = "Silero VAD 6 on ONNX Runtime", nick = "silero")]
+    Silero,
+    /// Energy.
+    #[enum_value(name = "Energy: loudness alone; takes noise and music for speech", nick = "energy")]
+    Energy,
+}
+
+/// Partial results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstWhisperTranscribePartials")]
+pub enum Partials {
+    /// Finals only.
+    #[enum_value(name = "None: finals only", nick = "none")]
+    None,
+    /// The utterance so far, again and again.
+    #[enum_value(name = "Interval: the utterance so far, at each partial-interval", nick = "interval")]
+    Interval,
+}
+
+/// What a buffer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstWhisperTranscribeGranularity")]
+pub enum Granularity {
+    /// An utterance.
+    #[enum_value(name = "Utterance", nick = "utterance")]
+    Utterance,
+    /// A word.
+    #[enum_value(name = "Word", nick = "word")]
+    Word,
+}

@@ -1,0 +1,86 @@
+//! Loaded models, shared by everything in the process: one set of weights for each file, engine and device.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use crate::engine::device::Device;
+use crate::engine::{Engine, EngineError};
+use crate::scheduler::run::Executor;
+
+/// Which runtime decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum EngineKind {
+    /// The best that was built in.
+    #[default]
+    Auto,
+    /// whisper.cpp.
+    WhisperCpp,
+}
+
+/// What makes two loaded models the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ModelKey {
+    /// The model file; links are followed before models are compared.
+    pub path: PathBuf,
+    /// Runtime.
+    pub engine: EngineKind,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// A loaded model with its scheduler. Unloaded when the last user drops it.
+pub struct Model {
+    executor: Executor,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("info", self.engine().info()).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// The process's instance of this model; loads it if nobody has. Two callers at once load it once.
+    pub fn load(key: &ModelKey) -> Result<Arc<Self>, EngineError> {
+        type Slot = Arc<Mutex<Weak<Model>>>;
+        static MODELS: OnceLock<Mutex<HashMap<ModelKey, Slot>>> = OnceLock::new();
+
+        let path = key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
+        let key = ModelKey { path, engine: EngineKind::WhisperCpp, device: key.device.resolve()? };
+        let slot = {
+            let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+            models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
+            models.entry(key.clone()).or_default().clone()
+        };
+        let mut weak = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = weak.upgrade() {
+            return Ok(model);
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let model = Arc::new(Self { executor: Executor::new(open(&key, cores)?, cores)? });
+        *weak = Arc::downgrade(&model);
+        Ok(model)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        self.executor.engine()
+    }
+
+    /// The scheduler of all streams on this model.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+}
+
+#[cfg(feature = "whisper-cpp")]
+fn open(key: &ModelKey, states: usize) -> Result<Arc<dyn Engine>, EngineError> {
+    Ok(Arc::new(crate::engine::whisper_cpp::WhisperCpp::load(&key.path, &key.device, states)?))
+}
+
+#[cfg(not(feature = "whisper-cpp"))]
+fn open(key: &ModelKey, _states: usize) -> Result<Arc<dyn Engine>, EngineError> {
+    let reason = "this build has no engine: build it with the cargo feature `whisper-cpp`".to_owned();
+    Err(EngineError::Load { path: key.path.clone(), reason })
+}
