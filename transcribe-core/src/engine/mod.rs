@@ -4,6 +4,8 @@
 //! set of weights for all streams of the process ([`shared`](crate::runtime::shared) sees to that) and is called from
 //! the scheduler's workers only.
 
+pub mod device;
+pub mod languages;
 #[cfg(feature = "whisper-cpp")]
 pub mod whisper_cpp;
 

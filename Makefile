@@ -1,0 +1,64 @@
+# Everything a person or CI runs. `make` alone lists the targets.
+#
+# Tests and tools use one profile, release, so that whisper.cpp is compiled once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests build demo test lint bench soak install uninstall clean distclean
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+DEMO ?= tests/data/speech/jfk-inaugural.flac tests/data/speech/librispeech-2412-153948-0000.flac
+
+# What GStreamer finds here comes from this build, and the user's own plugin registry stays as it is.
+export GST_PLUGIN_PATH := $(CURDIR)/target/release$(if $(GST_PLUGIN_PATH),:$(GST_PLUGIN_PATH))
+export GST_REGISTRY ?= $(CURDIR)/target/gstreamer-registry.bin
+# Tools that set-up builds.
+export PATH := $(CURDIR)/.deps/bin:$(PATH)
+
+help: ## List the targets
+	@echo 'Targets:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'A fresh Debian 12 machine with Rust needs nothing else first: try `make demo`.'
+
+setup: ## Install what building needs and is missing (apt packages, ONNX Runtime into .deps/)
+	@scripts/setup.sh
+
+setup-tests: ## The same and what the tests need (speech synthesisers, cargo-nextest)
+	@scripts/setup.sh --tests
+
+build: setup ## Build plugin and programs in release mode
+	$(CARGO) build --release --workspace
+
+demo: build ## Transcribe the bundled speech at real-time pace, words shown as they arrive
+	@scripts/demo.sh $(DEMO)
+
+test: setup-tests lint ## Set up, check format and lints, run all tests
+	$(CARGO) build --release --workspace
+	$(CARGO) nextest run --release --workspace
+	$(CARGO) test --release --workspace --doc
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+bench: build ## Measure speed, latency and accuracy on this machine
+	$(CARGO) run --release -p e2e-tests --bin bench
+
+soak: build ## Run an hour of audio through the element and watch memory
+	$(CARGO) run --release -p e2e-tests --bin soak
+
+install: build ## Install into PREFIX (/usr/local), DESTDIR honoured
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh install
+
+uninstall: ## Remove what install put there
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh uninstall
+
+clean: ## Remove what was built
+	$(CARGO) clean
+
+distclean: clean ## The same and what set-up fetched into the clone
+	rm -rf .deps

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Installs what this project needs and the machine lacks; does nothing where everything is there.
+#
+#   scripts/setup.sh           for building and running
+#   scripts/setup.sh --tests   for the tests as well
+#
+# System packages come from apt, everything else goes into .deps/ of this clone.
+
+source "$(dirname "$0")/lib.sh"
+
+tests=false
+case "${1:-}" in
+    '') ;;
+    --tests) tests=true ;;
+    *) die "unknown argument: $1" 'Usage: scripts/setup.sh [--tests]' ;;
+esac
+
+# package, why
+packages=(
+    'libgstreamer1.0-dev|headers of GStreamer'
+    'libgstreamer-plugins-base1.0-dev|headers of the GStreamer audio library'
+    'gstreamer1.0-tools|gst-launch-1.0 and gst-inspect-1.0'
+    'gstreamer1.0-plugins-base|decodebin, conversion, Ogg, Opus and Vorbis'
+    'gstreamer1.0-plugins-good|FLAC, WAV, MP3, Matroska and MP4 files, microphones'
+    'gstreamer1.0-plugins-bad|srtenc and webvttenc'
+    'pkg-config|finds the GStreamer libraries'
+    'g++|compiles whisper.cpp'
+    'cmake|builds whisper.cpp'
+    'libclang-dev|Rust bindings of whisper.cpp (bindgen)'
+)
+test_packages=(
+    'flite|speaks test sentences'
+    'espeak-ng|speaks test sentences in other languages'
+    'gstreamer1.0-x|textoverlay, for the burned-in captions'
+)
+
+installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo --preserve-env=DEBIAN_FRONTEND "$@"
+    else
+        die 'packages must be installed, but this is not root and there is no sudo' "As root: apt-get install --no-install-recommends ${missing[*]}"
+    fi
+}
+
+# Installs those of the packages ("name|why") that are missing.
+apt_packages() {
+    missing=()
+    local entry
+    for entry in "$@"; do
+        installed "${entry%%|*}" && continue
+        missing+=("${entry%%|*}")
+        say "missing: ${entry%%|*} (${entry#*|})"
+    done
+    ((${#missing[@]})) || return 0
+    say "installing ${#missing[@]} packages with apt-get"
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq </dev/null || die 'apt-get update went wrong' 'Is there a network? What apt says stands above.'
+    as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null \
+        || die "apt-get could not install: ${missing[*]}" 'What apt says stands above.'
+}
+
+command -v cargo >/dev/null || die 'there is no cargo' 'Install Rust 1.92 or newer, see https://rustup.rs'
+
+if $tests; then packages+=("${test_packages[@]}"); fi
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+    apt_packages "${packages[@]}"
+else
+    say 'this is no Debian: not installing system packages. Needed are, under their Debian names:'
+    printf '    %s\n' "${packages[@]/|/: }"
+fi
+
+source "$root/scripts/onnxruntime.sh"
+onnxruntime
+
+if $tests && ! command -v cargo-nextest >/dev/null; then
+    say 'missing: cargo-nextest (runs each test in a process of its own)'
+    say 'building it from crates.io into .deps/bin; this takes some minutes, once'
+    cargo install cargo-nextest --version 0.9.143 --locked --no-default-features --features default-no-update \
+        --root "$deps" || die 'cargo-nextest could not be built' 'What cargo says stands above.'
+fi
+
+say 'everything is there'

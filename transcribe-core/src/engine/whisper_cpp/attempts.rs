@@ -1,0 +1,232 @@
+//! Which attempts a job gets, and which one is taken.
+//!
+//! 1. At temperature 0 in the context that the [`ContextPolicy`](crate::engine::ContextPolicy) allows.
+//! 2. If a guard trips: again in the full context.
+//! 3. If it still does: at temperatures 0.2 … 1.0, the likeliest of five samplings each, as the reference.
+//!
+//! The first attempt that passes the guards is taken, as is one that says there is no speech. If none passes, the
+//! likeliest of those that don't loop is taken; if all loop, the least repetitive one, cut behind the first occurrence
+//! of what it repeats, and no text at all if that still repeats. Partials get the first attempt only, and no text if
+//! it loops.
+
+use std::ffi::c_int;
+
+use whisper_rs::WhisperContext;
+
+use super::decode::{decode, Call, Decoded};
+use super::pool::Lease;
+use super::words::words;
+use crate::engine::languages::is_unspaced;
+use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Word};
+use crate::guards::{annotated, compression_ratio, is_stock_phrase, judge, loops, Measures, Verdict};
+use crate::SAMPLE_RATE;
+
+/// Temperatures after the first, as in the reference.
+const TEMPERATURES: [f32; 5] = [0.2, 0.4, 0.6, 0.8, 1.0];
+/// whisper.cpp's own limit.
+const MOST_TOKENS: usize = 220;
+/// Tokens that speech can't exceed: some, and so many a second. Nobody speaks more than 8 English tokens a second;
+/// other scripts take up to three tokens a character.
+const TOKENS: (usize, usize) = (20, 12);
+const TOKENS_OTHER_SCRIPTS: (usize, usize) = (20, 30);
+
+/// A job, made ready for whisper.cpp.
+pub(super) struct Work<'a> {
+    /// Padded.
+    pub(super) audio: &'a [f32],
+    /// Length without padding, samples.
+    pub(super) samples: usize,
+    pub(super) options: &'a DecodeOptions,
+    /// `None` for English-only models.
+    pub(super) language: Option<&'static str>,
+    pub(super) prompt: &'a [c_int],
+    pub(super) full_context: usize,
+    pub(super) threads: usize,
+    pub(super) cancel: &'a CancelToken,
+}
+
+/// Runs the attempts.
+pub(super) fn run(lease: &mut Lease<'_>, context: &WhisperContext, work: &Work<'_>) -> Result<Hypothesis, EngineError> {
+    let mut attempts = Attempts { lease, context, work, made: 0 };
+    let first = attempts.make(work.first_context(), 0.0)?;
+    if let Some(hypothesis) = attempts.take(&first) {
+        return Ok(hypothesis);
+    }
+    if !work.options.fallback {
+        let words = if first.verdict == Verdict::Loop { Vec::new() } else { first.words.clone() };
+        return Ok(attempts.hypothesis(&first, words));
+    }
+    let mut failed = vec![first];
+    if work.first_context() < work.full_context {
+        let attempt = attempts.make(work.full_context, 0.0)?;
+        if let Some(hypothesis) = attempts.take(&attempt) {
+            return Ok(hypothesis);
+        }
+        failed.push(attempt);
+    }
+    // Sampling draws random numbers from the state: a fresh one makes the same of the same audio each time, and what
+    // five decoders need of memory goes with it.
+    attempts.lease.renew()?;
+    for temperature in TEMPERATURES {
+        let attempt = attempts.make(work.full_context, temperature)?;
+        if let Some(hypothesis) = attempts.take(&attempt) {
+            attempts.lease.renew()?;
+            return Ok(hypothesis);
+        }
+        failed.push(attempt);
+    }
+    attempts.lease.renew()?;
+    let best = best(&failed);
+    let words = if best.verdict == Verdict::Loop { unlooped(best, work.options) } else { best.words.clone() };
+    Ok(attempts.hypothesis(best, words))
+}
+
+impl Work<'_> {
+    /// A call for this work.
+    pub(super) fn call(&self, positions: usize, temperature: f32) -> Call<'_> {
+        Call {
+            audio: self.audio,
+            positions,
+            temperature,
+            search: self.options.search,
+            language: self.language,
+            translate: self.options.task == Task::Translate,
+            prompt: self.prompt,
+            max_tokens: self.most_tokens(),
+            suppress_annotations: !self.options.guards.keep_annotations,
+            threads: self.threads,
+            cancel: self.cancel,
+        }
+    }
+
+    /// Encoder positions of the first attempt.
+    pub(super) fn first_context(&self) -> usize {
+        let least = self.audio.len().div_ceil(SAMPLE_RATE as usize / 50);
+        self.options.context.positions(self.samples, self.full_context).max(least).min(self.full_context)
+    }
+
+    fn most_tokens(&self) -> usize {
+        let english = self.language.is_none_or(|code| code == "en") || self.options.task == Task::Translate;
+        let (some, a_second) = if english { TOKENS } else { TOKENS_OTHER_SCRIPTS };
+        (some + a_second * self.samples / SAMPLE_RATE as usize).min(MOST_TOKENS)
+    }
+}
+
+/// One attempt, judged.
+struct Attempt {
+    words: Vec<Word>,
+    verdict: Verdict,
+    compression_ratio: f32,
+    avg_logprob: f32,
+    no_speech: f32,
+    temperature: f32,
+    context: usize,
+}
+
+struct Attempts<'l, 'p, 'w> {
+    lease: &'l mut Lease<'p>,
+    context: &'w WhisperContext,
+    work: &'w Work<'w>,
+    made: u32,
+}
+
+impl Attempts<'_, '_, '_> {
+    fn make(&mut self, positions: usize, temperature: f32) -> Result<Attempt, EngineError> {
+        let work = self.work;
+        if work.cancel.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        self.made += 1;
+        let call = work.call(positions, temperature);
+        let decoded = decode(self.lease, self.context, &call)?;
+        Ok(self.judge(decoded, positions, temperature))
+    }
+
+    fn judge(&self, decoded: Decoded, context: usize, temperature: f32) -> Attempt {
+        let options = &self.work.options;
+        let unspaced = options.task == Task::Transcribe && self.work.language.is_some_and(is_unspaced);
+        let mut words = words(&decoded.tokens, unspaced, self.work.samples as u64);
+        let text = join(&words);
+        let measures = Measures {
+            compression_ratio: compression_ratio(&text),
+            avg_logprob: decoded.avg_logprob,
+            no_speech: decoded.no_speech,
+            finished: decoded.finished,
+            loops: loops(&texts(&words)).is_some(),
+            stock_phrase: is_stock_phrase(&text),
+        };
+        if !options.guards.keep_annotations {
+            let mut marks = annotated(&texts(&words)).into_iter();
+            words.retain(|_| !marks.next().unwrap_or(false));
+        }
+        tracing::trace!(context, temperature, ?measures, "attempt");
+        Attempt {
+            words,
+            verdict: judge(&measures, &options.guards),
+            compression_ratio: measures.compression_ratio,
+            avg_logprob: measures.avg_logprob,
+            no_speech: measures.no_speech,
+            temperature,
+            context,
+        }
+    }
+
+    /// The hypothesis if the attempt needs no other.
+    fn take(&self, attempt: &Attempt) -> Option<Hypothesis> {
+        match attempt.verdict {
+            Verdict::Good => Some(self.hypothesis(attempt, attempt.words.clone())),
+            Verdict::Silence => Some(self.hypothesis(attempt, Vec::new())),
+            Verdict::Unsure | Verdict::Loop => None,
+        }
+    }
+
+    fn hypothesis(&self, attempt: &Attempt, words: Vec<Word>) -> Hypothesis {
+        let span = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
+        let segments = if words.is_empty() { Vec::new() } else { vec![Segment { text: join(&words), span, words }] };
+        Hypothesis {
+            segments,
+            language: self.work.language.unwrap_or("en").to_owned(),
+            no_speech_probability: attempt.no_speech,
+            avg_logprob: attempt.avg_logprob,
+            temperature: attempt.temperature,
+            context: attempt.context,
+            attempts: self.made,
+        }
+    }
+}
+
+/// The likeliest attempt of those that don't loop, or the least repetitive.
+fn best(failed: &[Attempt]) -> &Attempt {
+    let unsure = failed.iter().filter(|a| a.verdict == Verdict::Unsure);
+    let likeliest = unsure.max_by(|a, b| a.avg_logprob.total_cmp(&b.avg_logprob));
+    let least = failed.iter().min_by(|a, b| a.compression_ratio.total_cmp(&b.compression_ratio));
+    likeliest.or(least).unwrap_or(&failed[0])
+}
+
+/// The words without what they say over and over; none if they still repeat themselves.
+fn unlooped(attempt: &Attempt, options: &DecodeOptions) -> Vec<Word> {
+    let mut words = attempt.words.clone();
+    while let Some(found) = loops(&texts(&words)) {
+        words.drain(found.surplus());
+    }
+    if compression_ratio(&join(&words)) > options.guards.compression_ratio {
+        words.clear();
+    }
+    words
+}
+
+fn texts(words: &[Word]) -> Vec<&str> {
+    words.iter().map(|w| w.text.as_str()).collect()
+}
+
+/// The running text.
+fn join(words: &[Word]) -> String {
+    let mut text = String::new();
+    for word in words {
+        if word.space_before && !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&word.text);
+    }
+    text
+}
