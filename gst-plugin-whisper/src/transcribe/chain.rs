@@ -214,7 +214,7 @@ impl WhisperTranscribe {
         };
         match event.view() {
             EventView::StreamStart(start) => {
-                session.mark(Marker::StreamStart(start.to_owned()));
+                session.mark(Marker::StreamStart { flags: start.stream_flags(), group: start.group_id(), seqnum: start.seqnum() });
                 true
             }
             EventView::Caps(caps) => self.sink_caps(caps.caps(), &session),

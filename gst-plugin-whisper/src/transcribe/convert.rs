@@ -1,7 +1,7 @@
 //! Any raw audio to the core's mono 16 kHz floats, by GStreamer's own converter (mixing and resampling in one).
 
 use gst_audio::ffi;
-use gst_audio::prelude::*;
+use gst::glib::translate::{IntoGlibPtr, ToGlibPtr};
 
 /// Rate of the core.
 const RATE: u32 = transcribe_core::SAMPLE_RATE;

@@ -244,7 +244,7 @@ impl ElementImpl for WhisperTranscribe {
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
             let sink = gst_audio::AudioCapsBuilder::new()
-                .any_layout()
+                .layout_list([gst_audio::AudioLayout::Interleaved, gst_audio::AudioLayout::NonInterleaved])
                 .rate_range(8_000..=192_000)
                 .channels_range(1..=64)
                 .build();

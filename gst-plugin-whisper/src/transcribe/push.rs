@@ -236,10 +236,10 @@ impl WhisperTranscribe {
 
     fn pass(&self, marker: Marker) -> Result<gst::FlowSuccess, gst::FlowError> {
         match marker {
-            Marker::StreamStart(event) => {
+            Marker::StreamStart { flags, group, seqnum } => {
                 let id = self.srcpad.create_stream_id(&*self.obj(), Some("transcript"));
-                let mut start = gst::event::StreamStart::builder(&id).seqnum(event.seqnum()).flags(event.stream_flags());
-                if let Some(group) = event.group_id() {
+                let mut start = gst::event::StreamStart::builder(&id).seqnum(seqnum).flags(flags);
+                if let Some(group) = group {
                     start = start.group_id(group);
                 }
                 self.srcpad.push_event(start.build());
@@ -330,15 +330,10 @@ impl WhisperTranscribe {
             .stream_time(Some(anchor.stream_time(pts)))
             .timestamp(Some(pts))
             .duration(Some(clock_time(timed.end).saturating_sub(pts)))
+            .values(late.nseconds() as i64, 1.0, 1_000_000)
+            .stats(gst::format::Buffers::from_u64(stats.finals), gst::format::Buffers::from_u64(dropped))
             .src(&*self.obj())
             .build();
-        let mut qos = qos;
-        if let Some(qos) = qos.get_mut() {
-            if let gst::MessageViewMut::Qos(qos) = qos.view_mut() {
-                qos.set_values(late.nseconds() as i64, 1.0, 1_000_000);
-                qos.set_stats(gst::format::Buffers::from_u64(stats.finals), gst::format::Buffers::from_u64(dropped));
-            }
-        }
         let _ = self.obj().post_message(qos);
     }
 }

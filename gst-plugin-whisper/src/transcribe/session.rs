@@ -14,7 +14,7 @@ use super::timeline::{Anchor, Timeline};
 #[derive(Debug)]
 pub(super) enum Marker {
     /// Start the output stream.
-    StreamStart(gst::event::StreamStart),
+    StreamStart { flags: gst::StreamFlags, group: Option<gst::GroupId>, seqnum: gst::Seqnum },
     /// Agree on caps with downstream.
     Negotiate,
     /// Go on in a new segment.
@@ -28,7 +28,7 @@ pub(super) enum Marker {
 impl Marker {
     /// Whether a flush must not throw it away.
     fn survives_flush(&self) -> bool {
-        matches!(self, Self::StreamStart(_) | Self::Negotiate)
+        matches!(self, Self::StreamStart { .. } | Self::Negotiate)
     }
 }
 

@@ -111,7 +111,7 @@ impl Settings {
     pub(super) fn decode(&self) -> Result<DecodeOptions, String> {
         let language = match self.language.as_str() {
             "" | AUTO => None,
-            code => Some(languages::parse(code).map_err(|e| e.to_string())?.to_owned()),
+            code => Some(languages::parse(code).ok_or_else(|| unknown_language(code))?.to_owned()),
         };
         let positions = |ms: u32| ms as usize * ContextPolicy::POSITIONS_PER_SECOND / 1000;
         Ok(DecodeOptions {
@@ -273,12 +273,17 @@ fn take<T: for<'v> glib::value::FromValue<'v>>(value: &glib::Value, field: &mut 
     }
 }
 
+fn string<'a>(name: &'a str, nick: &'a str, blurb: &'a str, default: Option<&'a str>) -> glib::ParamSpecStringBuilder<'a> {
+    glib::ParamSpecString::builder(name).nick(nick).blurb(blurb).default_value(default)
+}
+
+fn unknown_language(code: &str) -> String {
+    format!("'{code}' is not a language that Whisper knows: use a code such as en, de or pt-BR, or auto to detect it")
+}
+
 /// The properties as GObject sees them.
 pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
     let d = Settings::default();
-    let string = |name, nick, blurb, default: Option<&str>| {
-        glib::ParamSpecString::builder(name).nick(nick).blurb(blurb).default_value(default)
-    };
     let uint = |name, nick, blurb, (min, max): (u32, u32), default| {
         glib::ParamSpecUInt::builder(name).nick(nick).blurb(blurb).minimum(min).maximum(max).default_value(default)
     };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use crate::engine::device::Device;
+use crate::engine::device::{Backend, Device};
 use crate::engine::{Engine, EngineError};
 use crate::scheduler::run::Executor;
 
@@ -47,7 +47,7 @@ impl Model {
         static MODELS: OnceLock<Mutex<HashMap<ModelKey, Slot>>> = OnceLock::new();
 
         let path = key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
-        let key = ModelKey { path, engine: EngineKind::WhisperCpp, device: key.device.resolve()? };
+        let key = ModelKey { path, engine: EngineKind::WhisperCpp, device: named(key.device) };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
@@ -71,6 +71,14 @@ impl Model {
     /// The scheduler of all streams on this model.
     pub fn executor(&self) -> &Executor {
         &self.executor
+    }
+}
+
+/// `auto` and `cpu` are one and the same in a build without GPUs.
+fn named(device: Device) -> Device {
+    match device {
+        Device::Auto if !Backend::ALL.iter().any(|b| b.is_built_in()) => Device::Cpu,
+        device => device,
     }
 }
 

@@ -195,7 +195,7 @@ impl Stream {
         while self.segmenter.poll().is_some() {}
         self.segmenter.resume(end);
         self.memory = Some(Memory::default());
-        self.gate.reset();
+        self.gate = Gate::new(self.config.noise_floor_dbfs);
         self.audio.restart(end);
         self.barriers.clear();
         self.outputs.clear();
@@ -221,9 +221,10 @@ impl Stream {
                 self.memory.as_ref()?;
                 self.audio.read(at, &mut frame);
                 let mut memory = self.memory.take()?;
-                if !self.gate.skips(&frame, !self.segmenter.is_idle(), &mut memory) {
+                if !self.gate.skips(&frame, !self.segmenter.is_idle()) {
                     return Some((self.epoch, Lane::new(frame, memory)));
                 }
+                Gate::pass_over(&frame, &mut memory);
                 self.memory = Some(memory);
                 self.segmenter.push(0.0);
                 self.advance();
@@ -309,8 +310,7 @@ impl Stream {
     fn advance(&mut self) {
         self.drain_segmenter();
         self.request_partial();
-        let needed = self.segmenter.speaking().map_or(self.segmenter.earliest_start(), |s| s.2.min(self.segmenter.earliest_start()));
-        self.audio.trim(needed);
+        self.audio.trim(self.segmenter.earliest_start());
         self.report_progress();
     }
 
@@ -370,7 +370,7 @@ impl Stream {
         self.segmenter.finish(barrier.at);
         self.drain_segmenter();
         self.memory = Some(Memory::default());
-        self.gate.reset();
+        self.gate = Gate::new(self.config.noise_floor_dbfs);
         match barrier.action {
             Action::Mark(marker) => {
                 self.audio.trim(barrier.at);

@@ -1,0 +1,277 @@
+//! A stream over a virtual detector (loud is speech) and scripted results: order, positions, and nothing lost.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::{Segment, Word};
+use crate::SAMPLE_RATE;
+
+/// Runs a stream as hub and scheduler would, with an engine that "hears" the length of the audio.
+struct Rig {
+    stream: Stream,
+    outputs: Vec<Output>,
+    /// Jobs without result yet.
+    jobs: Vec<(JobId, Job)>,
+    /// Give results at once.
+    prompt: bool,
+}
+
+fn config() -> StreamConfig {
+    let mut config = StreamConfig { partials: PartialPolicy::None, ..StreamConfig::default() };
+    config.segmenter.max_utterance = samples_from_ms(8_000);
+    config
+}
+
+fn hypothesis(job: &Job) -> Hypothesis {
+    let text = format!("{} samples", job.audio.len());
+    let word = Word { text: text.clone(), space_before: true, span: 0..job.audio.len() as u64, probability: 0.9 };
+    let segment = Segment { text, span: word.span.clone(), words: vec![word] };
+    Hypothesis { segments: vec![segment], language: "en".into(), ..Hypothesis::default() }
+}
+
+impl Rig {
+    fn new(config: StreamConfig) -> Self {
+        Self { stream: Stream::new(config).unwrap(), outputs: Vec::new(), jobs: Vec::new(), prompt: true }
+    }
+
+    fn run(&mut self) {
+        while let Some((epoch, mut lane)) = self.stream.next_frame() {
+            let loud = lane.frame.iter().map(|x| x.abs()).fold(0.0, f32::max) > 0.1;
+            lane.probability = if loud { 0.9 } else { 0.05 };
+            self.stream.push_lane(epoch, lane);
+            self.requests();
+        }
+        self.requests();
+    }
+
+    fn requests(&mut self) {
+        while let Some(request) = self.stream.poll_request() {
+            match request {
+                Request::Decode { id, job, .. } if self.prompt => {
+                    let result = hypothesis(&job);
+                    self.stream.push_result(id, Ok(result));
+                }
+                Request::Decode { id, job, .. } => self.jobs.push((id, job)),
+                Request::DropPartial => self.jobs.retain(|(id, _)| id.kind == JobKind::Final),
+                Request::DropAll => self.jobs.clear(),
+            }
+        }
+        while let Some(output) = self.stream.poll() {
+            self.outputs.push(output);
+        }
+    }
+
+    fn push(&mut self, audio: &[f32]) {
+        self.stream.push_audio(audio);
+        self.run();
+    }
+
+    fn finals(&self) -> Vec<(u64, Range<Position>, Position, String)> {
+        let of = |o: &Output| match o {
+            Output::Final(f) => Some((f.utterance, f.speech.clone(), f.audio_start, f.hypothesis.text())),
+            _ => None,
+        };
+        self.outputs.iter().filter_map(of).collect()
+    }
+}
+
+/// Speech and pauses in turn, seconds each.
+fn talk(seconds: &[f32]) -> Vec<f32> {
+    let mut audio = Vec::new();
+    for (i, s) in seconds.iter().enumerate() {
+        let n = (s * SAMPLE_RATE as f32) as usize;
+        audio.extend((0..n).map(|k| if i % 2 == 0 { 0.0 } else { 0.5 * ((k * 7) as f32).sin().signum() }));
+    }
+    audio
+}
+
+#[test]
+fn two_utterances_give_two_finals_at_their_places() {
+    let mut rig = Rig::new(config());
+    rig.push(&talk(&[1.0, 2.0, 1.0, 1.5]));
+    rig.stream.push_marker(7);
+    rig.run();
+    let finals = rig.finals();
+    assert_eq!(finals.len(), 2);
+    for ((_, speech, ..), (start, end)) in finals.iter().zip([(1.0, 3.0), (4.0, 5.5)]) {
+        assert!((seconds(speech.start) - start).abs() < 0.07 && (seconds(speech.end) - end).abs() < 0.07, "{speech:?}");
+    }
+    assert_eq!(rig.outputs.last(), Some(&Output::Marker(7)));
+}
+
+fn seconds(samples: u64) -> f64 {
+    crate::seconds(samples)
+}
+
+#[test]
+fn finals_come_in_order_even_if_results_do_not() {
+    let mut rig = Rig::new(config());
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.0, 1.0, 1.0, 1.0]));
+    assert_eq!(rig.jobs.len(), 2);
+    for (id, job) in std::mem::take(&mut rig.jobs).into_iter().rev() {
+        rig.stream.push_result(id, Ok(hypothesis(&job)));
+    }
+    rig.run();
+    let order: Vec<u64> = rig.finals().iter().map(|f| f.0).collect();
+    assert_eq!(order, [0, 1]);
+}
+
+#[test]
+fn progress_never_passes_an_utterance_without_its_final() {
+    let mut rig = Rig::new(config());
+    rig.prompt = false;
+    rig.push(&talk(&[1.0, 1.0, 3.0]));
+    let settled = |rig: &Rig| {
+        rig.outputs.iter().rev().find_map(|o| if let Output::Progress(p) = o { Some(p.settled) } else { None }).unwrap()
+    };
+    assert!(seconds(settled(&rig)) < 1.01);
+    let (id, job) = rig.jobs.remove(0);
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    rig.run();
+    assert!(seconds(settled(&rig)) > 4.5);
+}
+
+#[test]
+fn partials_come_at_the_interval_and_cease_with_the_utterance() {
+    let mut rig = Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
+    rig.push(&talk(&[1.0, 2.2, 1.0]));
+    let partials: Vec<_> =
+        rig.outputs.iter().filter_map(|o| if let Output::Partial(p) = o { Some((p.revision, p.span.end)) } else { None }).collect();
+    assert!((4..=5).contains(&partials.len()), "{partials:?}");
+    for (i, (revision, end)) in partials.iter().enumerate() {
+        assert_eq!(*revision, i as u32 + 1);
+        assert!((seconds(*end) - (1.0 + 0.5 * (i + 1) as f64)).abs() < 0.1);
+    }
+    assert!(matches!(rig.outputs.iter().rfind(|o| !matches!(o, Output::Progress(_))), Some(Output::Final(f)) if f.revision == partials.len() as u32 + 1));
+}
+
+#[test]
+fn a_partial_is_cancelled_when_its_utterance_ends() {
+    let mut rig = Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.2]));
+    let partial = rig.jobs.last().unwrap().clone();
+    rig.push(&talk(&[1.0]));
+    assert!(partial.1.cancel.is_cancelled());
+    assert!(rig.jobs.iter().all(|(id, job)| id.kind == JobKind::Final && !job.cancel.is_cancelled()));
+}
+
+#[test]
+fn a_reset_forgets_everything_and_late_results_are_ignored() {
+    let mut rig = Rig::new(config());
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.0, 1.0]));
+    let (id, job) = rig.jobs.remove(0);
+    rig.stream.reset();
+    assert!(job.cancel.is_cancelled());
+    rig.run();
+    rig.outputs.clear();
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    rig.prompt = true;
+    let before = rig.stream.end();
+    rig.push(&talk(&[0.5, 1.0, 1.0]));
+    let finals = rig.finals();
+    assert_eq!(finals.len(), 1);
+    assert!(finals[0].1.start > before && finals[0].0 == 1);
+}
+
+#[test]
+fn a_failed_final_is_told_in_its_place() {
+    let mut rig = Rig::new(config());
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.0, 1.0]));
+    let (id, _) = rig.jobs.remove(0);
+    rig.stream.push_result(id, Err(EngineError::Inference("out of memory".into())));
+    rig.stream.push_marker(1);
+    rig.run();
+    let told: Vec<_> = rig.outputs.iter().filter(|o| matches!(o, Output::Failed { .. } | Output::Marker(_))).collect();
+    assert!(matches!(told[..], [Output::Failed { error, .. }, Output::Marker(1)] if error.contains("out of memory")));
+}
+
+#[test]
+fn a_long_gap_ends_the_utterance_and_keeps_time() {
+    let mut rig = Rig::new(config());
+    rig.push(&talk(&[0.5, 1.0]));
+    rig.stream.push_silence(3600 * u64::from(SAMPLE_RATE));
+    rig.push(&talk(&[0.5, 1.0, 1.0]));
+    let finals = rig.finals();
+    assert_eq!(finals.len(), 2);
+    assert!((seconds(finals[1].1.start) - 3602.0).abs() < 0.1, "{finals:?}");
+    assert_eq!(rig.stream.end(), rig.stream.audio.end());
+}
+
+#[test]
+fn the_audio_of_a_job_is_the_audio_of_its_place() {
+    let mut rig = Rig::new(config());
+    rig.prompt = false;
+    let audio: Vec<f32> = talk(&[1.0, 1.0, 1.0, 1.0, 1.0]).iter().enumerate().map(|(i, x)| x * (0.5 + i as f32 / 4e5)).collect();
+    rig.push(&audio);
+    for (id, job) in std::mem::take(&mut rig.jobs) {
+        rig.stream.push_result(id, Ok(hypothesis(&job)));
+        rig.run();
+        let start = rig.finals().last().unwrap().2 as usize;
+        assert_eq!(&job.audio[..], &audio[start..start + job.audio.len()]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Any cutting of the same audio into pieces, gaps among them, gives the same finals.
+    #[test]
+    fn chunking_does_not_matter(
+        parts in prop::collection::vec(0.05f32..2.5, 1..8),
+        cuts in prop::collection::vec(1usize..6000, 1..40),
+    ) {
+        let audio = talk(&parts);
+        let mut whole = Rig::new(config());
+        whole.push(&audio);
+        whole.stream.push_marker(0);
+        whole.run();
+
+        let mut pieces = Rig::new(config());
+        let (mut rest, mut i) = (&audio[..], 0);
+        while !rest.is_empty() {
+            let (piece, left) = rest.split_at(cuts[i % cuts.len()].min(rest.len()));
+            if piece.iter().all(|&x| x == 0.0) {
+                pieces.stream.push_silence(piece.len() as u64);
+                pieces.run();
+            } else {
+                pieces.push(piece);
+            }
+            (rest, i) = (left, i + 1);
+        }
+        pieces.stream.push_marker(0);
+        pieces.run();
+        prop_assert_eq!(whole.finals(), pieces.finals());
+    }
+
+    /// Whatever happens, each utterance is started, ended and finished once, in order.
+    #[test]
+    fn every_utterance_gets_its_final(
+        steps in prop::collection::vec((0u8..4, 0.05f32..3.0), 1..20)
+    ) {
+        let mut rig = Rig::new(StreamConfig { partials: PartialPolicy::default(), ..config() });
+        for (marker, (kind, length)) in steps.into_iter().enumerate() {
+            match kind {
+                0 => rig.push(&talk(&[length])),
+                1 => rig.push(&talk(&[0.0, length])),
+                2 => rig.stream.push_silence((length * 30_000.0) as u64),
+                _ => rig.stream.push_marker(marker as u64),
+            }
+            rig.run();
+        }
+        rig.stream.push_marker(99);
+        rig.run();
+        let numbers = |f: fn(&Output) -> Option<u64>| rig.outputs.iter().filter_map(f).collect::<Vec<_>>();
+        let starts = numbers(|o| if let Output::SpeechStart { utterance, .. } = o { Some(*utterance) } else { None });
+        let ends = numbers(|o| if let Output::SpeechEnd { utterance, .. } = o { Some(*utterance) } else { None });
+        let finals = numbers(|o| if let Output::Final(f) = o { Some(f.utterance) } else { None });
+        prop_assert_eq!(&starts, &(0..starts.len() as u64).collect::<Vec<_>>());
+        prop_assert_eq!(&starts, &ends);
+        prop_assert_eq!(&starts, &finals);
+        prop_assert!(rig.stream.is_idle());
+        prop_assert!(matches!(rig.outputs.iter().rfind(|o| !matches!(o, Output::Progress(_))), Some(Output::Marker(99))));
+    }
+}
