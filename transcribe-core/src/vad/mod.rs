@@ -7,6 +7,10 @@ pub mod energy;
 pub mod gate;
 pub mod library;
 pub mod silero;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 /// Samples in a frame: 32 ms.
 pub const FRAME: usize = 512;
