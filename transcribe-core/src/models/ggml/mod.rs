@@ -1,0 +1,278 @@
+//! Validation of a ggml model file before whisper.cpp gets to see it.
+//!
+//! whisper.cpp trusts the file: it allocates what a length field says, aborts on a type it doesn't know and believes
+//! half a file to be the whole. [`inspect`] walks the file as the loader would, without reading weights or
+//! allocating by what the file says: header, mel filters, vocabulary, and every tensor's name, type and shape.
+
+mod foreign;
+mod reader;
+#[cfg(test)]
+mod sample;
+mod tensors;
+
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use self::reader::{Defect, Reader};
+use self::tensors::{Expected, TensorType};
+use super::error::ModelError;
+
+/// The first four bytes, little-endian.
+const MAGIC: u32 = 0x6767_6d6c;
+/// The loader takes the file type modulo this; the rest is the version of the quantisation.
+const VERSION_FACTOR: i32 = 1000;
+/// Frequencies of the spectrum that the mel filters weigh; the loader's FFT has this size without asking.
+const FREQUENCIES: i32 = 201;
+/// Encoder positions in Whisper's 30 s.
+const AUDIO_CONTEXT: u32 = 1500;
+/// Decoder positions.
+const TEXT_CONTEXT: u32 = 448;
+/// Vocabulary of the English models; multilingual ones have one more, those with Cantonese two more.
+const ENGLISH_VOCABULARY: u32 = 51_864;
+/// Text tokens: the special ones that follow needn't be in the file.
+const TEXT_TOKENS: u32 = 50_256;
+/// Longest token believed, bytes; the longest known has 128.
+const LONGEST_TOKEN: u32 = 1024;
+/// Longest tensor name believed, bytes; the longest known has 43.
+const LONGEST_NAME: i32 = 64;
+/// Most layers, heads and width believed, far above the largest model's 32, 20 and 1280.
+const MOST_LAYERS: u32 = 128;
+const MOST_HEADS: u32 = 128;
+const WIDEST_STATE: u32 = 8192;
+
+/// What a valid model file says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GgmlHeader {
+    /// Tokens, special ones included.
+    pub n_vocab: u32,
+    /// Encoder positions.
+    pub n_audio_ctx: u32,
+    /// Width of the encoder.
+    pub n_audio_state: u32,
+    /// Attention heads of the encoder.
+    pub n_audio_head: u32,
+    /// Layers of the encoder.
+    pub n_audio_layer: u32,
+    /// Decoder positions.
+    pub n_text_ctx: u32,
+    /// Width of the decoder.
+    pub n_text_state: u32,
+    /// Attention heads of the decoder.
+    pub n_text_head: u32,
+    /// Layers of the decoder.
+    pub n_text_layer: u32,
+    /// Mel bands.
+    pub n_mels: u32,
+    /// ggml's number for the type of most weights, without the quantisation's version.
+    pub ftype: u32,
+    /// Version of the quantisation, 0 where there is none.
+    pub quantisation_version: u32,
+    /// Type of most weights as ggml spells it: `f16`, `q5_1`, ….
+    pub weights: &'static str,
+}
+
+impl GgmlHeader {
+    /// Whether the model knows languages other than English.
+    pub fn multilingual(&self) -> bool {
+        self.n_vocab > ENGLISH_VOCABULARY
+    }
+
+    /// Size as whisper.cpp names it, from the encoder's layers: `tiny`, `base`, `small`, `medium`, `large`, or
+    /// `custom`.
+    pub fn kind(&self) -> &'static str {
+        match self.n_audio_layer {
+            4 => "tiny",
+            6 => "base",
+            12 => "small",
+            24 => "medium",
+            32 => "large",
+            _ => "custom",
+        }
+    }
+}
+
+/// Checks that whisper.cpp can load the file at `path`, and tells what it is.
+pub fn inspect(path: &Path) -> Result<GgmlHeader, ModelError> {
+    let not_a_model = |reason: &str| ModelError::NotAModel { path: path.into(), reason: reason.into() };
+    let unreadable = |source| ModelError::Unreadable { path: path.into(), source };
+
+    // Asked before opening: a named pipe would block.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(not_a_model("it is a folder; give the ggml .bin file itself"));
+    }
+    if !metadata.is_file() {
+        return Err(not_a_model("it is not a regular file"));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    // The opened file's own length: another may have taken its place since.
+    let len = file.metadata().map_err(unreadable)?.len();
+    read(file, len).map_err(|defect| match defect {
+        Defect::Io(source) => unreadable(source),
+        Defect::Bad(reason) => not_a_model(&reason),
+    })
+}
+
+fn read(file: impl Read + Seek, len: u64) -> Result<GgmlHeader, Defect> {
+    if len == 0 {
+        return Err(Defect::Bad("the file is empty; download it again".into()));
+    }
+    let mut file = Reader::new(file, len);
+    let start = file.peek(foreign::PREFIX)?;
+    if let Some(found) = foreign::recognise(start, len) {
+        return Err(Defect::Bad(format!(
+            "this looks like {found}; whisper.cpp wants a ggml .bin file, as `ggml-base.bin` of ggerganov/whisper.cpp"
+        )));
+    }
+    if file.u32()? != MAGIC {
+        return Err(Defect::Bad("it doesn't start as a ggml file does, and is of no other known kind".into()));
+    }
+    let (header, weights) = read_header(&mut file)?;
+    skip_filters(&mut file, &header)?;
+    skip_vocabulary(&mut file, &header)?;
+    walk_tensors(&mut file, &header, weights)?;
+    Ok(header)
+}
+
+fn read_header(file: &mut Reader<impl Read + Seek>) -> Result<(GgmlHeader, &'static TensorType), Defect> {
+    let mut field = |name: &str, from: u32, to: u32| -> Result<u32, Defect> {
+        let value = file.i32()?;
+        match u32::try_from(value) {
+            Ok(value) if (from..=to).contains(&value) => Ok(value),
+            _ if from == to => Err(Defect::Bad(format!("{name} is {value}; Whisper has {from}"))),
+            _ => Err(Defect::Bad(format!("{name} is {value}; {from} to {to} would be believed"))),
+        }
+    };
+    let n_vocab = field("n_vocab", ENGLISH_VOCABULARY, ENGLISH_VOCABULARY + 2)?;
+    let n_audio_ctx = field("n_audio_ctx", AUDIO_CONTEXT, AUDIO_CONTEXT)?;
+    let n_audio_state = field("n_audio_state", 2, WIDEST_STATE)?;
+    let n_audio_head = field("n_audio_head", 1, MOST_HEADS)?;
+    let n_audio_layer = field("n_audio_layer", 1, MOST_LAYERS)?;
+    let n_text_ctx = field("n_text_ctx", TEXT_CONTEXT, TEXT_CONTEXT)?;
+    let n_text_state = field("n_text_state", n_audio_state, n_audio_state)?;
+    let n_text_head = field("n_text_head", 1, MOST_HEADS)?;
+    let n_text_layer = field("n_text_layer", 1, MOST_LAYERS)?;
+    let n_mels = field("n_mels", 80, 128)?;
+    let ftype = field("ftype", 0, i32::MAX as u32)? as i32;
+
+    if n_mels != 80 && n_mels != 128 {
+        return Err(Defect::Bad(format!("n_mels is {n_mels}; Whisper has 80 or 128")));
+    }
+    for (what, heads) in [("n_audio_head", n_audio_head), ("n_text_head", n_text_head)] {
+        if !n_audio_state.is_multiple_of(heads) {
+            return Err(Defect::Bad(format!("{what} is {heads}, which does not divide the width {n_audio_state}")));
+        }
+    }
+    let (version, ftype) = (ftype / VERSION_FACTOR, ftype % VERSION_FACTOR);
+    let Some(weights) = TensorType::of_file_type(ftype) else {
+        return Err(Defect::Bad(format!("its weights are of file type {ftype}, which is not supported")));
+    };
+    if !weights.accepts_version(version) {
+        return Err(Defect::Bad(format!(
+            "its {} weights have version {version} of the quantisation, which is not supported; quantise it anew",
+            weights.name
+        )));
+    }
+    if !u64::from(n_audio_state).is_multiple_of(weights.block) {
+        return Err(Defect::Bad(format!(
+            "a width of {n_audio_state} can't be stored in blocks of {} as {} does",
+            weights.block, weights.name
+        )));
+    }
+    let header = GgmlHeader {
+        n_vocab,
+        n_audio_ctx,
+        n_audio_state,
+        n_audio_head,
+        n_audio_layer,
+        n_text_ctx,
+        n_text_state,
+        n_text_head,
+        n_text_layer,
+        n_mels,
+        ftype: ftype.unsigned_abs(),
+        quantisation_version: version.unsigned_abs(),
+        weights: weights.name,
+    };
+    Ok((header, weights))
+}
+
+fn skip_filters(file: &mut Reader<impl Read + Seek>, header: &GgmlHeader) -> Result<(), Defect> {
+    let (bands, frequencies) = (file.i32()?, file.i32()?);
+    if i64::from(bands) != i64::from(header.n_mels) || frequencies != FREQUENCIES {
+        return Err(Defect::Bad(format!(
+            "its mel filters are {bands} × {frequencies}; {} × {FREQUENCIES} are expected",
+            header.n_mels
+        )));
+    }
+    file.skip(u64::from(header.n_mels) * FREQUENCIES as u64 * 4, "mel filters")
+}
+
+fn skip_vocabulary(file: &mut Reader<impl Read + Seek>, header: &GgmlHeader) -> Result<(), Defect> {
+    let tokens = file.u32()?;
+    if !(TEXT_TOKENS..=header.n_vocab).contains(&tokens) {
+        return Err(Defect::Bad(format!(
+            "its vocabulary has {tokens} tokens; {TEXT_TOKENS} to {} are expected",
+            header.n_vocab
+        )));
+    }
+    for token in 0..tokens {
+        let len = file.u32()?;
+        if len > LONGEST_TOKEN {
+            return Err(Defect::Bad(format!("token {token} has {len} bytes; at most {LONGEST_TOKEN} are believed")));
+        }
+        file.skip(u64::from(len), "vocabulary")?;
+    }
+    Ok(())
+}
+
+fn walk_tensors(
+    file: &mut Reader<impl Read + Seek>,
+    header: &GgmlHeader,
+    weights: &'static TensorType,
+) -> Result<(), Defect> {
+    let mut missing = Expected::all(header, weights);
+    while !file.at_end() {
+        if missing.is_empty() {
+            return Err(Defect::Bad(format!("{} bytes stand behind the last tensor; download it again", file.left())));
+        }
+        let (dims, name_len, type_id) = (file.i32()?, file.i32()?, file.i32()?);
+        if !(1..=3).contains(&dims) {
+            return Err(Defect::Bad(format!("a tensor has {dims} dimensions")));
+        }
+        let mut shape = [1i32; 3];
+        for extent in shape.iter_mut().take(dims.unsigned_abs() as usize) {
+            *extent = file.i32()?;
+        }
+        if !(1..=LONGEST_NAME).contains(&name_len) {
+            return Err(Defect::Bad(format!("a tensor's name has {name_len} bytes")));
+        }
+        let mut buffer = [0u8; LONGEST_NAME as usize];
+        let name = &mut buffer[..name_len.unsigned_abs() as usize];
+        file.fill(name)?;
+        let name = String::from_utf8_lossy(name);
+
+        let expected = missing.take(&name).map_err(|problem| Defect::Bad(problem.of(&name)))?;
+        if shape.map(i64::from) != expected.shape {
+            return Err(Defect::Bad(format!(
+                "tensor '{name}' has the shape {shape:?}; the header asks for {:?}",
+                expected.shape
+            )));
+        }
+        if type_id != expected.kind.id {
+            return Err(Defect::Bad(format!("tensor '{name}' has type {type_id}; {} is expected", expected.kind.name)));
+        }
+        file.skip(expected.bytes().ok_or_else(|| Defect::Bad(format!("tensor '{name}' is too big")))?, &name)?;
+    }
+    match missing.first() {
+        Some(first) => Err(Defect::Bad(format!(
+            "the file is cut off: {} tensors are missing, the first is '{first}'; download it again",
+            missing.len()
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

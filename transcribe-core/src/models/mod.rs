@@ -1,0 +1,88 @@
+//! Models: from what the user asks for, a name or a path, to a file on disk that whisper.cpp can load.
+//!
+//! A path has a separator, ends in `.bin` or is a file; anything else is one of [`names`]. A name stands for the file
+//! `ggml-<name>.bin`, looked for in the folders of [`Places`] and otherwise downloaded once from the Hugging Face
+//! [`Hub`]. Whatever is found is checked by [`ggml::inspect`] first. The default model is also satisfied by its
+//! bundled quantised file, `ggml-tiny.en-q8_0.bin`, where no full `ggml-tiny.en.bin` lies.
+
+mod download;
+mod error;
+pub mod ggml;
+mod http;
+mod hub;
+mod locate;
+mod lock;
+mod names;
+mod part;
+
+use std::path::PathBuf;
+
+pub use self::error::{ModelError, Wanted};
+pub use self::hub::{Digests, Hub, Patience, Proxies, Token};
+pub use self::locate::Places;
+pub use self::names::names;
+use crate::engine::CancelToken;
+
+/// The model taken where none is asked for.
+pub const DEFAULT_MODEL: &str = "tiny.en";
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that are here.
+    pub downloaded: u64,
+    /// Bytes of the whole file, if the hub tells.
+    pub total: Option<u64>,
+    /// Bytes that an earlier run had left and needn't come again.
+    pub resumed_from: u64,
+}
+
+/// Finds models by name or path, and fetches those that aren't here.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    places: Places,
+    hub: Hub,
+}
+
+impl Registry {
+    /// A registry of these places that downloads from this hub.
+    pub fn new(places: Places, hub: Hub) -> Self {
+        Self { places, hub }
+    }
+
+    /// The registry that the process's environment variables describe; see [`Places::from_lookup`] and
+    /// [`Hub::from_lookup`].
+    pub fn from_env() -> Self {
+        let env = |variable: &str| std::env::var_os(variable);
+        Self::new(Places::from_lookup(&env), Hub::from_lookup(&env))
+    }
+
+    /// Where models are looked for.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// The file of `model`, found or else downloaded, and valid. Blocks, for a download perhaps minutes; `progress` is
+    /// told how far it is and `cancel` ends it, keeping what is here for the next time.
+    pub fn resolve(
+        &self,
+        model: &str,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, ModelError> {
+        let path = match self.locate(model)? {
+            Some(path) => path,
+            None => download::download(&self.hub, &self.places, names::canonical(model)?, cancel, progress)?,
+        };
+        ggml::inspect(&path)?;
+        Ok(path)
+    }
+
+    /// The file of `model` if it is on this machine, not yet inspected. Never uses the network.
+    pub fn locate(&self, model: &str) -> Result<Option<PathBuf>, ModelError> {
+        match locate::as_path(model)? {
+            Some(path) => Ok(Some(path)),
+            None => Ok(self.places.find(names::canonical(model)?)),
+        }
+    }
+}
