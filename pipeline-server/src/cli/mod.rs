@@ -1,0 +1,159 @@
+//! The command line: what can be asked for, as clap reads it. Each subcommand does its work in its own module.
+
+mod progress;
+pub(crate) mod transcribe;
+
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+use crate::outputs::Format;
+
+/// Live transcription with GStreamer and Whisper.
+#[derive(Debug, Parser)]
+#[command(name = "pipeline-server", version, after_help = exit::HELP)]
+pub(crate) struct Cli {
+    /// Say more: where an error happened, what is going on; -vv and -vvv for still more. RUST_LOG chooses finer.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write down what is said in files, on stdin or in streams.
+    ///
+    /// In a terminal the words appear while they are spoken and are overwritten until they are final.
+    /// Ctrl-C finishes what was said so far, a second one stops at once.
+    #[command(after_help = exit::HELP)]
+    Transcribe(TranscribeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TranscribeArgs {
+    /// Files in any format that GStreamer decodes, `-` for stdin, or URIs.
+    #[arg(required = true, value_name = "FILE|URI|-")]
+    pub(crate) inputs: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) element: ElementArgs,
+
+    /// Play at the pace of speech instead of as fast as possible.
+    #[arg(long)]
+    pub(crate) real_time: bool,
+}
+
+/// Where the text goes and how it looks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// How the text is written [default: by the ending of --output, else live].
+    #[arg(short = 'f', long, value_enum, value_name = "FORMAT")]
+    pub(crate) output_format: Option<Format>,
+
+    /// Write to this file instead of stdout; it appears when it is complete.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Times of the single words: beneath each line (live), or as a cue of its own (srt, vtt). JSON always has them.
+    #[arg(long)]
+    pub(crate) words: bool,
+
+    /// Write partial results too where that is not the default: jsonl, and live to a file or pipe.
+    #[arg(long, conflicts_with = "no_partials")]
+    pub(crate) partials: bool,
+
+    /// Show each utterance only once it is final; saves most of the computing in live use.
+    #[arg(long)]
+    pub(crate) no_partials: bool,
+}
+
+/// Settings of the element; what is left out stays at the element's default.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Transcription")]
+pub(crate) struct ElementArgs {
+    /// Whisper model: a ggml file, or a name such as `base` or `large-v3-turbo-q5_0`, downloaded once [default: tiny.en].
+    #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
+
+    /// Language that is spoken (`en`, `de`, …), or `auto` to detect it for each utterance.
+    #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) language: Option<String>,
+
+    /// Write down what is said, or translate it into English (multilingual models only).
+    #[arg(short, long, value_enum)]
+    pub(crate) task: Option<Task>,
+
+    /// Width of the beam search, 1 for greedy: wider is slower and at times better.
+    #[arg(long, value_name = "WIDTH", value_parser = RangedU64ValueParser::<u32>::new().range(1..=16))]
+    pub(crate) beam_size: Option<u32>,
+
+    /// Text in the style to write in, with the names that will come up.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) initial_prompt: Option<String>,
+
+    /// Where the model runs: `cpu`, or what the build supports.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) device: Option<String>,
+
+    /// CPU threads for one utterance.
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+
+    /// Inference engine.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) engine: Option<String>,
+
+    /// How speech is told from other sound.
+    #[arg(long, value_enum)]
+    pub(crate) vad: Option<Vad>,
+
+    /// Milliseconds of speech between two partial results.
+    #[arg(long, value_name = "MS", value_parser = RangedU64ValueParser::<u32>::new().range(50..=60_000))]
+    pub(crate) partial_interval: Option<u32>,
+
+    /// ONNX Runtime library for the Silero VAD.
+    #[arg(long, value_name = "LIBRARY")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Task {
+    /// In the language it is said in.
+    Transcribe,
+    /// In English.
+    Translate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Vad {
+    /// Silero VAD, a small neural network.
+    Silero,
+    /// Loudness alone: needs no ONNX Runtime, but takes music and noise for speech.
+    Energy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_tells_the_exit_codes() {
+        let mut cli = Cli::command();
+        let transcribe = cli.find_subcommand_mut("transcribe").unwrap();
+        assert!(transcribe.render_help().to_string().contains("130"));
+    }
+}

@@ -1,0 +1,71 @@
+//! `pipeline-server`: transcription on the command line, made of GStreamer pipelines around `whispertranscribe`.
+//!
+//! The command line comes in, an exit code goes out; what happens between is one module per subcommand in [`cli`].
+
+mod cli;
+mod exit;
+mod outputs;
+mod pipeline;
+mod signals;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::Layer;
+
+use cli::{Cli, Command};
+use exit::Exit;
+use signals::Signals;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verbose = cli.verbose;
+    start_logging(verbose);
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            report(&error, verbose);
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    let signals = Signals::catch().context("cannot catch signals")?;
+    gst::init()?;
+    gstwhispertranscribe::plugin_register_static()?;
+    match command {
+        Command::Transcribe(args) => cli::transcribe::run(args, &signals),
+    }
+}
+
+/// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`.
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let targets = std::env::var("RUST_LOG").ok().and_then(|spec| spec.parse::<Targets>().ok());
+    let targets = targets.unwrap_or_else(|| Targets::new().with_default(level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(targets);
+    tracing_subscriber::registry().with(lines).init();
+}
+
+/// Prints the error with its causes, and with `-v` where GStreamer says it happened.
+fn report(error: &anyhow::Error, verbose: u8) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "error: {error:#}");
+    if let Some(debug) = error.downcast_ref::<pipeline::Error>().and_then(pipeline::Error::debug) {
+        if verbose > 0 {
+            let _ = writeln!(stderr, "\n{debug}");
+        }
+    }
+}

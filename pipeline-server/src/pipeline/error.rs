@@ -1,0 +1,111 @@
+//! Why a pipeline failed, and which exit code that is.
+
+use std::io;
+
+use gst::glib;
+
+use crate::exit::Exit;
+
+/// Why an input could not be transcribed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The file is not there or may not be read.
+    #[error("cannot read {input}: {reason}")]
+    Unreadable {
+        /// As given.
+        input: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// GStreamer can't open or decode it.
+    #[error("{message}")]
+    Input {
+        /// Cause and mend.
+        message: String,
+        /// Where it happened.
+        debug: Option<String>,
+    },
+    /// It was opened, but there is no audio in it.
+    #[error("there is no audio in it")]
+    NoAudio,
+    /// A GStreamer plugin is not installed.
+    #[error("{0}")]
+    MissingPlugin(String),
+    /// The element can't get its model, or a library that it needs.
+    #[error("{message}")]
+    Model {
+        /// Cause and mend.
+        message: String,
+        /// Where it happened.
+        debug: Option<String>,
+    },
+    /// Anything else that broke the pipeline.
+    #[error("{message}")]
+    Failed {
+        /// Cause and mend.
+        message: String,
+        /// Where it happened.
+        debug: Option<String>,
+    },
+    /// The text could not be written.
+    #[error("cannot write the text: {0}")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// From an error message on the bus. `ours` says that it came from the transcribing element: its resource and
+    /// library errors are about the model, everybody else's resource and stream errors about the input.
+    pub(crate) fn from_message(error: &glib::Error, debug: Option<&str>, ours: bool) -> Self {
+        let message = error.message().to_owned();
+        let debug = debug.map(str::to_owned);
+        if ours {
+            if error.is::<gst::ResourceError>() || error.is::<gst::LibraryError>() {
+                return Self::Model { message, debug };
+            }
+        } else if error.is::<gst::ResourceError>() || error.is::<gst::StreamError>() {
+            return Self::Input { message, debug };
+        }
+        Self::Failed { message, debug }
+    }
+
+    /// GStreamer's note for developers.
+    pub(crate) fn debug(&self) -> Option<&str> {
+        match self {
+            Self::Input { debug, .. } | Self::Model { debug, .. } | Self::Failed { debug, .. } => debug.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is only that nobody reads the text any more.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Unreadable { .. } | Self::Input { .. } | Self::NoAudio | Self::MissingPlugin(_) => Exit::Input,
+            Self::Model { .. } => Exit::Model,
+            Self::Failed { .. } | Self::Output(_) => Exit::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_said_it_decides_the_exit_code() {
+        let not_found = glib::Error::new(gst::ResourceError::NotFound, "?");
+        let stream = glib::Error::new(gst::StreamError::Decode, "?");
+        let library = glib::Error::new(gst::LibraryError::Init, "?");
+        let exit = |error, ours| Error::from_message(error, None, ours).exit();
+        assert_eq!(exit(&not_found, true), Exit::Model);
+        assert_eq!(exit(&library, true), Exit::Model);
+        assert_eq!(exit(&stream, true), Exit::Failed);
+        assert_eq!(exit(&not_found, false), Exit::Input);
+        assert_eq!(exit(&stream, false), Exit::Input);
+        assert_eq!(exit(&library, false), Exit::Failed);
+    }
+}
