@@ -46,6 +46,8 @@ as_root() {
     fi
 }
 
+apt_updated=false
+
 # Installs those of the packages ("name|why") that are missing.
 apt_packages() {
     missing=()
@@ -58,8 +60,12 @@ apt_packages() {
     ((${#missing[@]})) || return 0
     say "installing ${#missing[@]} packages with apt-get"
     export DEBIAN_FRONTEND=noninteractive
-    as_root apt-get update -qq </dev/null || die 'apt-get update went wrong' 'Is there a network? What apt says stands above.'
-    as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null \
+    if ! $apt_updated; then
+        as_root apt-get update -qq </dev/null \
+            || die 'apt-get update went wrong' 'Is there a network? What apt says stands above.'
+        apt_updated=true
+    fi
+    as_root apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}" </dev/null \
         || die "apt-get could not install: ${missing[*]}" 'What apt says stands above.'
 }
 

@@ -42,7 +42,7 @@ fn package_of_caps(caps: &gst::Caps) -> &'static str {
     match format.name().as_str() {
         "audio/mpeg" => match format.get::<i32>("mpegversion") {
             Ok(1) => "gstreamer1.0-plugins-good",
-            _ => "gstreamer1.0-libav",
+            _ => "gstreamer1.0-plugins-bad",
         },
         "audio/x-opus" | "audio/x-vorbis" | "application/ogg" => "gstreamer1.0-plugins-base",
         "audio/x-flac" | "audio/x-wav" | "audio/x-mulaw" | "audio/x-alaw" | "audio/x-speex" | "audio/x-wavpack"
@@ -92,7 +92,9 @@ mod tests {
     fn the_package_to_install_is_named() {
         gst::init().unwrap();
         let aac = gst::Caps::builder("audio/mpeg").field("mpegversion", 4i32).build();
-        assert!(decoder(aac).ends_with("apt-get install gstreamer1.0-libav)"));
+        assert!(decoder(aac).ends_with("apt-get install gstreamer1.0-plugins-bad)"));
+        let ac3 = gst::Caps::builder("audio/x-ac3").build();
+        assert!(decoder(ac3).ends_with("apt-get install gstreamer1.0-libav)"));
         let mp3 = gst::Caps::builder("audio/mpeg").field("mpegversion", 1i32).build();
         assert!(decoder(mp3).ends_with("apt-get install gstreamer1.0-plugins-good)"));
         assert!(MissingPlugin::element("decodebin").to_string().contains("gstreamer1.0-plugins-base"));

@@ -14,6 +14,7 @@ use std::ffi::c_int;
 use whisper_rs::WhisperContext;
 
 use super::decode::{decode, Call, Decoded};
+use super::pauses::trim;
 use super::pool::Lease;
 use super::words::words;
 use crate::engine::languages::is_unspaced;
@@ -146,6 +147,7 @@ impl Attempts<'_, '_, '_> {
         let options = &self.work.options;
         let unspaced = options.task == Task::Transcribe && self.work.language.is_some_and(is_unspaced);
         let mut words = words(&decoded.tokens, unspaced, self.work.samples as u64);
+        trim(&mut words, &self.work.audio[..self.work.samples]);
         let text = join(&words);
         let measures = Measures {
             compression_ratio: compression_ratio(&text),
@@ -229,4 +231,77 @@ fn join(words: &[Word]) -> String {
         text.push_str(&word.text);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(text: &str, verdict: Verdict, avg_logprob: f32) -> Attempt {
+        let word = |text: &str| Word { text: text.to_owned(), space_before: true, span: 0..0, probability: 1.0 };
+        Attempt {
+            words: text.split(' ').map(word).collect(),
+            verdict,
+            compression_ratio: compression_ratio(text),
+            avg_logprob,
+            no_speech: 0.0,
+            temperature: 0.0,
+            context: 1500,
+        }
+    }
+
+    #[test]
+    fn the_likeliest_guess_beats_other_guesses_and_every_loop() {
+        let attempts = [
+            attempt(&"and so on ".repeat(20), Verdict::Loop, -0.1),
+            attempt("he was", Verdict::Unsure, -1.4),
+            attempt("it was", Verdict::Unsure, -1.2),
+        ];
+        assert_eq!(join(&best(&attempts).words), "it was");
+    }
+
+    #[test]
+    fn of_loops_the_least_repetitive_is_taken() {
+        let attempts = [
+            attempt(&"and so on ".repeat(20), Verdict::Loop, -0.1),
+            attempt("he was never seen again and so on and so on", Verdict::Loop, -0.9),
+        ];
+        assert!(join(&best(&attempts).words).starts_with("he was"));
+    }
+
+    #[test]
+    fn a_loop_is_cut_behind_its_first_occurrence() {
+        let options = DecodeOptions::default();
+        let text = format!("the reader will excuse me {}", "if I say nothing ".repeat(12));
+        let words = unlooped(&attempt(text.trim(), Verdict::Loop, -0.1), &options);
+        assert_eq!(join(&words), "the reader will excuse me if I say nothing");
+    }
+
+    #[test]
+    fn what_repeats_itself_all_the_same_is_dropped() {
+        let options = DecodeOptions::default();
+        let text = "a phrase of more than eight words is not one that anybody looks for ".repeat(4);
+        assert_eq!(unlooped(&attempt(text.trim(), Verdict::Loop, -0.1), &options), []);
+    }
+
+    #[test]
+    fn the_token_limit_grows_with_the_audio() {
+        let options = DecodeOptions::default();
+        let cancel = CancelToken::new();
+        let limit = |seconds: usize, language| {
+            let work = Work {
+                audio: &[],
+                samples: seconds * SAMPLE_RATE as usize,
+                options: &options,
+                language,
+                prompt: &[],
+                full_context: 1500,
+                threads: 1,
+                cancel: &cancel,
+            };
+            work.most_tokens()
+        };
+        assert_eq!((limit(1, None), limit(10, Some("en")), limit(30, None)), (32, 140, 220));
+        assert_eq!((limit(1, Some("th")), limit(10, Some("th"))), (50, 220));
+    }
 }

@@ -76,7 +76,22 @@ pub(super) fn decode(lease: &mut Lease<'_>, context: &WhisperContext, call: &Cal
     }
     let result = lease.full(params, call.audio);
     settle(lease, call.cancel, result)?;
-    read(lease, context)
+    let mut decoded = read(lease, context)?;
+    decoded.no_speech = no_speech(lease, context, call)?;
+    Ok(decoded)
+}
+
+/// Probability of the no-speech token where the model was taught to put it: behind the start token. (whisper.cpp
+/// looks behind the task tokens, where it is next to nothing whatever the audio.) One step of the decoder; the
+/// encoder's output is still there.
+fn no_speech(lease: &mut Lease<'_>, context: &WhisperContext, call: &Call<'_>) -> Result<f32, EngineError> {
+    let result = lease.decode(&[context.token_sot()], 0, call.threads.max(1));
+    settle(lease, call.cancel, result)?;
+    let logits = lease.get_logits().map_err(|error| EngineError::Inference(format!("whisper.cpp: {error}")))?;
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+    let token = usize::try_from(context.token_nosp()).ok().and_then(|token| logits.get(token));
+    Ok(token.map_or(0.0, |logit| (logit - highest).exp() / sum))
 }
 
 /// The language of the audio and its probability: the likeliest of the first `languages`, heard in a context of
@@ -176,10 +191,9 @@ fn new_template(language: Option<&'static str>, strategy: Strategy) -> FullParam
 
 fn read(lease: &Lease<'_>, context: &WhisperContext) -> Result<Decoded, EngineError> {
     let end_token = context.token_eot();
-    let mut decoded = Decoded { tokens: Vec::new(), finished: false, avg_logprob: 0.0, no_speech: 1.0 };
+    let mut decoded = Decoded { tokens: Vec::new(), finished: false, avg_logprob: 0.0, no_speech: 0.0 };
     let (mut sum, mut count) = (0.0, 0);
     for segment in lease.as_iter() {
-        decoded.no_speech = segment.no_speech_probability();
         for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)) {
             let data = token.token_data();
             sum += data.plog;

@@ -5,6 +5,7 @@ mod attempts;
 mod decode;
 mod gpu;
 mod header;
+mod pauses;
 mod pool;
 mod words;
 

@@ -28,7 +28,7 @@ pub(super) fn words(tokens: &[Token], unspaced: bool, samples: u64) -> Vec<Word>
     words.into_iter().filter_map(Building::finish).collect()
 }
 
-/// Whole characters: one token or more.
+/// A run of tokens whose bytes are whole characters.
 struct Piece {
     text: String,
     start: u64,
@@ -114,5 +114,90 @@ impl Building {
             span: self.start..self.end.max(self.start),
             probability,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens of 100 samples each.
+    fn tokens(texts: &[&[u8]]) -> Vec<Token> {
+        let token = |(n, bytes): (usize, &&[u8])| Token {
+            bytes: bytes.to_vec(),
+            probability: 0.5,
+            end: Some(100 * (n as u64 + 1)),
+        };
+        texts.iter().enumerate().map(token).collect()
+    }
+
+    fn said(texts: &[&[u8]], unspaced: bool) -> Vec<(String, std::ops::Range<u64>, bool)> {
+        let words = words(&tokens(texts), unspaced, 1_000_000);
+        words.into_iter().map(|w| (w.text, w.span, w.space_before)).collect()
+    }
+
+    #[test]
+    fn tokens_join_to_words_at_spaces() {
+        let words = said(&[b" And", b" so", b",", b" fellow", b" Amer", b"icans", b"."], false);
+        let expected = [("And", 0..100), ("so,", 100..200), ("fellow", 300..400), ("Americans.", 400..600)];
+        assert_eq!(words, expected.map(|(text, span)| (text.to_owned(), span, true)));
+    }
+
+    #[test]
+    fn the_first_word_needs_no_space_and_hyphens_join() {
+        let words = said(&[b"Cold", b"-", b"hearted", b" men"], false);
+        assert_eq!(words[0], ("Cold-hearted".to_owned(), 0..300, false));
+        assert_eq!(words.len(), 2);
+    }
+
+    #[test]
+    fn opening_punctuation_joins_the_word_behind_it() {
+        let words = said(&[b" said", b" \"", b"Hello", b"\"", b" ("], false);
+        assert_eq!(words[1], ("\"Hello\"".to_owned(), 200..300, true));
+        assert_eq!(words[2].0, "(");
+    }
+
+    #[test]
+    fn characters_may_be_spread_over_tokens() {
+        let words = said(&[b" caf", &[0xC3], &[0xA9], b" au", b" ", &[0xF0, 0x9F], &[0x98, 0x80]], false);
+        let texts: Vec<&str> = words.iter().map(|w| w.0.as_str()).collect();
+        assert_eq!(texts, ["café", "au", "😀"]);
+        assert_eq!(words[0].1, 0..300);
+    }
+
+    #[test]
+    fn broken_bytes_lose_no_words() {
+        let words = said(&[b" a", &[0xFF], b" b", &[0xE3, 0x81]], false);
+        assert_eq!(words.iter().map(|w| w.0.as_str()).collect::<Vec<_>>(), ["a\u{FFFD}", "b\u{FFFD}"]);
+    }
+
+    #[test]
+    fn scripts_without_spaces_split_at_whole_characters() {
+        let ha = "は".as_bytes();
+        let words = said(&["今日".as_bytes(), &ha[..1], &ha[1..], "。".as_bytes(), "雨".as_bytes()], true);
+        assert_eq!(
+            words,
+            [
+                ("今日".to_owned(), 0..100, false),
+                ("は。".to_owned(), 100..300, false),
+                ("雨".to_owned(), 400..500, false)
+            ]
+        );
+    }
+
+    #[test]
+    fn times_are_in_order_and_inside_the_audio() {
+        let mut tokens = tokens(&[b" a", b" b", b" c", b" d", b" e"]);
+        tokens[1].end = Some(50);
+        tokens[2].end = None;
+        let words = words(&tokens, false, 350);
+        let spans: Vec<_> = words.iter().map(|w| w.span.clone()).collect();
+        assert_eq!(spans, [0..100, 100..100, 100..100, 100..350, 350..350]);
+    }
+
+    #[test]
+    fn nothing_makes_no_words() {
+        assert_eq!(said(&[], false), []);
+        assert_eq!(said(&[b" ", b""], false), []);
     }
 }
