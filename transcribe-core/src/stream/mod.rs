@@ -72,8 +72,8 @@ struct Utterance {
     audio_start: Position,
     speech: Range<Position>,
     revision: u32,
-    /// Stops the latest partial job.
-    partial: CancelToken,
+    /// Stops all its partial jobs.
+    partials: CancelToken,
     /// End of the audio in the latest partial job.
     asked: Position,
     /// End of the audio in the latest partial that was given out.
@@ -184,7 +184,7 @@ impl Stream {
         let end = self.end();
         for pending in self.pending.drain(..) {
             if let Pending::Utterance(u) = pending {
-                u.partial.cancel();
+                u.partials.cancel();
                 if let State::Decoding { cancel, .. } = u.state {
                     cancel.cancel();
                 }
@@ -335,7 +335,7 @@ impl Stream {
         for pending in &mut self.pending {
             if let Pending::Utterance(u) = pending {
                 if u.number == number {
-                    u.partial.cancel();
+                    u.partials.cancel();
                     u.speech = speech.clone();
                     u.audio_start = audio.start;
                     u.state = State::Decoding { cancel: job.cancel.clone(), samples: job.audio.len() as u64, forced };
@@ -355,12 +355,11 @@ impl Stream {
             return;
         }
         u.asked = now;
-        u.partial = CancelToken::new();
         let options = match (&self.partial_options.language, &u.language) {
             (None, Some(language)) => Arc::new(DecodeOptions { language: Some(language.clone()), ..(*self.partial_options).clone() }),
             _ => self.partial_options.clone(),
         };
-        let job = Job { audio: self.audio.slice(u.audio_start..now), options, cancel: u.partial.clone() };
+        let job = Job { audio: self.audio.slice(u.audio_start..now), options, cancel: u.partials.clone() };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind: JobKind::Partial { end: now } };
         self.requests.push_back(Request::Decode { id, job, age: 0 });
     }
@@ -436,7 +435,7 @@ impl Utterance {
             audio_start,
             speech: at..at,
             revision: 0,
-            partial: CancelToken::new(),
+            partials: CancelToken::new(),
             asked: at,
             shown: at,
             policy: policy.start(),

@@ -1,0 +1,15 @@
+//! The element in a `GstHarness`, on real speech with real weights: words, times, and GStreamer's manners.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+mod accuracy;
+mod errors;
+mod flow;
+mod format;
+mod live;
+mod nothing;
+mod sharing;
+mod states;
+mod upstream;
