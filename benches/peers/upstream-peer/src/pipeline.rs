@@ -92,13 +92,19 @@ impl Run {
                 .with_context(|| format!("{name} can't be {text:?}"))?;
             transcriber.set_property(name, value);
         }
+        // The element keeps its upstream waiting during an inference; a live source must not wait.
+        let queue = gst::ElementFactory::make("queue")
+            .property("max-size-time", 0_u64)
+            .property("max-size-bytes", 0_u32)
+            .property("max-size-buffers", 0_u32)
+            .build()?;
         let sink = gst_app::AppSink::builder()
             .sync(self.live)
             .callbacks(callbacks(progress.clone(), start))
             .build();
 
         let pipeline = gst::Pipeline::new();
-        let elements = [source.upcast_ref(), &transcriber, sink.upcast_ref()];
+        let elements = [source.upcast_ref(), &queue, &transcriber, sink.upcast_ref()];
         pipeline.add_many(elements)?;
         gst::Element::link_many(elements)?;
         let bus = pipeline.bus().context("a pipeline has a bus")?;
