@@ -12,7 +12,7 @@ mod annotations;
 mod repetition;
 
 pub use annotations::{annotated, strip_annotations};
-pub use repetition::{loops, Loop};
+pub use repetition::{doubled, loops, Loop};
 
 /// Thresholds, with the defaults of OpenAI's reference implementation (`whisper/transcribe.py`).
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub struct Measures {
     pub no_speech: f32,
     /// The decoder came to an end by itself, before it ran into the token limit.
     pub finished: bool,
-    /// A phrase is said over and over ([`loops`]).
+    /// A phrase is said over and over ([`loops`]), or twice ([`doubled`]) in a context that was cut short.
     pub loops: bool,
     /// The whole text is one that Whisper likes to make up ([`is_stock_phrase`]).
     pub stock_phrase: bool,

@@ -100,7 +100,8 @@ impl Default for DecodeOptions {
     }
 }
 
-/// Set from any thread to make a job stop; the engine looks at it between the layers of the network.
+/// Set from any thread to make a job stop; the engine looks at it between its steps: after the encoder and after each
+/// token of the decoder.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 

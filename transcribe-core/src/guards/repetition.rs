@@ -1,4 +1,4 @@
-//! Loops: a phrase of up to eight words said over and over.
+//! Repetition: phrases of up to eight words said over and over, longer ones said twice.
 
 use std::ops::Range;
 
@@ -8,6 +8,9 @@ const LONGEST: usize = 8;
 const LEAST_TIMES: usize = 4;
 /// Least words the whole loop must have, so that "no no no no" and a short laugh pass.
 const LEAST_WORDS: usize = 12;
+
+/// Least words of a phrase that is suspicious when said twice.
+const LEAST_DOUBLED: usize = 5;
 
 /// A phrase said over and over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,14 @@ impl Loop {
 pub fn loops<S: AsRef<str>>(words: &[S]) -> Option<Loop> {
     let words: Vec<String> = words.iter().map(|w| letters(w.as_ref())).collect();
     (1..=LONGEST).filter_map(|phrase| longest(&words, phrase)).max_by_key(|l| (l.words.len(), LONGEST - l.phrase))
+}
+
+/// Whether a phrase of five words or more is said twice in a row, as Whisper does where its context is cut too short.
+/// People do so, too, but rarely.
+pub fn doubled<S: AsRef<str>>(words: &[S]) -> bool {
+    let words: Vec<String> = words.iter().map(|w| letters(w.as_ref())).collect();
+    let twice = |phrase: usize| words.windows(2 * phrase).any(|w| w[..phrase] == w[phrase..]);
+    (LEAST_DOUBLED..=words.len() / 2).any(twice)
 }
 
 /// The longest loop of phrases of this length.
@@ -74,6 +85,15 @@ mod tests {
     fn a_loop_may_end_inside_its_phrase() {
         let text = format!("well {} one two", "one two three four ".repeat(4));
         assert_eq!(find(&text), Some(Loop { words: 1..19, phrase: 4 }));
+    }
+
+    #[test]
+    fn doubled_phrases_are_found() {
+        let doubled = |text: &str| doubled(&text.split_whitespace().collect::<Vec<_>>());
+        assert!(doubled("Well, had he married a more amiable woman. Had he married a more amiable woman he"));
+        assert!(!doubled("ask not what your country can do for you ask what you can do for your country"));
+        assert!(!doubled("never mind that never mind that"));
+        assert!(!doubled(""));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::pool::Lease;
 use super::words::words;
 use crate::engine::languages::is_unspaced;
 use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Word};
-use crate::guards::{annotated, compression_ratio, is_stock_phrase, judge, loops, Measures, Verdict};
+use crate::guards::{annotated, compression_ratio, doubled, is_stock_phrase, judge, loops, Measures, Verdict};
 use crate::SAMPLE_RATE;
 
 /// Temperatures after the first, as in the reference.
@@ -65,18 +65,9 @@ pub(super) fn run(lease: &mut Lease<'_>, context: &WhisperContext, work: &Work<'
         }
         failed.push(attempt);
     }
-    // Sampling draws random numbers from the state: a fresh one makes the same of the same audio each time, and what
-    // five decoders need of memory goes with it.
-    attempts.lease.renew()?;
-    for temperature in TEMPERATURES {
-        let attempt = attempts.make(work.full_context, temperature)?;
-        if let Some(hypothesis) = attempts.take(&attempt) {
-            attempts.lease.renew()?;
-            return Ok(hypothesis);
-        }
-        failed.push(attempt);
+    if let Some(hypothesis) = attempts.sample(&mut failed)? {
+        return Ok(hypothesis);
     }
-    attempts.lease.renew()?;
     let best = best(&failed);
     let words = if best.verdict == Verdict::Loop { unlooped(best, work.options) } else { best.words.clone() };
     Ok(attempts.hypothesis(best, words))
@@ -149,12 +140,13 @@ impl Attempts<'_, '_, '_> {
         let mut words = words(&decoded.tokens, unspaced, self.work.samples as u64);
         trim(&mut words, &self.work.audio[..self.work.samples]);
         let text = join(&words);
+        let cut_short = context < self.work.full_context;
         let measures = Measures {
             compression_ratio: compression_ratio(&text),
             avg_logprob: decoded.avg_logprob,
             no_speech: decoded.no_speech,
             finished: decoded.finished,
-            loops: loops(&texts(&words)).is_some(),
+            loops: loops(&texts(&words)).is_some() || cut_short && doubled(&texts(&words)),
             stock_phrase: is_stock_phrase(&text),
         };
         if !options.guards.keep_annotations {
@@ -171,6 +163,26 @@ impl Attempts<'_, '_, '_> {
             temperature,
             context,
         }
+    }
+
+    /// Rising temperatures, up to the first attempt that can be taken. Sampling draws random numbers from the state: a
+    /// fresh one makes the same of the same audio each time, and afterwards the memory of five decoders goes with it.
+    fn sample(&mut self, failed: &mut Vec<Attempt>) -> Result<Option<Hypothesis>, EngineError> {
+        self.lease.renew()?;
+        let sampled = self.sample_fresh(failed);
+        self.lease.discard();
+        sampled
+    }
+
+    fn sample_fresh(&mut self, failed: &mut Vec<Attempt>) -> Result<Option<Hypothesis>, EngineError> {
+        for temperature in TEMPERATURES {
+            let attempt = self.make(self.work.full_context, temperature)?;
+            if let Some(hypothesis) = self.take(&attempt) {
+                return Ok(Some(hypothesis));
+            }
+            failed.push(attempt);
+        }
+        Ok(None)
     }
 
     /// The hypothesis if the attempt needs no other.
