@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use e2e_tests::clips::named;
 use e2e_tests::wer::word_errors;
-use gst::prelude::*;
 use transcribe_core::transcript::Event;
 
 use crate::common::heard::field;

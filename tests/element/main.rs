@@ -1,6 +1,6 @@
 //! The element in a `GstHarness`, on real speech with real weights: words, times, and GStreamer's manners.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod common;
 

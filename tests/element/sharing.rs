@@ -18,9 +18,9 @@ fn two_hundred_elements_share_one_model() {
         rigs
     };
     let first = start(2);
-    let before = Footprint::own().unwrap().resident;
+    let before = Footprint::own().unwrap().rss;
     let mut rest = start(198);
-    let each = Footprint::own().unwrap().resident.saturating_sub(before) / 198;
+    let each = Footprint::own().unwrap().rss.saturating_sub(before) / 198;
     // A model of its own would be 40 MiB and more.
     assert!(each < 3 << 20, "{} KiB for each further element", each >> 10);
     for (i, rig) in rest.iter_mut().enumerate().step_by(12) {

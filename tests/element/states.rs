@@ -82,7 +82,7 @@ fn memory_is_flat_over_many_short_lives() {
     let before = Footprint::own().unwrap();
     live(25);
     let after = Footprint::own().unwrap();
-    let grown = after.resident.saturating_sub(before.resident) >> 20;
+    let grown = after.rss.saturating_sub(before.rss) >> 20;
     assert!(grown < 30, "{grown} MiB more after 25 lives");
     assert!(after.threads <= before.threads + 2, "{} threads, before {}", after.threads, before.threads);
 }

@@ -61,7 +61,7 @@ fn a_leaky_queue_in_front_loses_nothing() {
     e2e_tests::audio::write_wav(&path, &signal.samples, 16_000, 1).unwrap();
     // As transcriberbin does: a leaky queue that drops what is not taken in time.
     let pipeline = gst::parse::launch(&format!(
-        "filesrc location={} ! wavparse ! identity sleep-time=200 ! queue leaky=downstream max-size-time=5000000000 max-size-buffers=0 max-size-bytes=0 ! whispertranscribe partials=none ! fakesink name=sink signal-handoffs=true",
+        "filesrc location={} ! wavparse ! identity sleep-time=10000 ! queue leaky=downstream max-size-time=5000000000 max-size-buffers=0 max-size-bytes=0 ! whispertranscribe partials=none ! fakesink name=sink signal-handoffs=true",
         path.display()
     ))
     .unwrap()

@@ -54,7 +54,10 @@ impl Converter {
         if self.info.layout() == gst_audio::AudioLayout::NonInterleaved {
             let audio = gst_audio::AudioBufferRef::from_buffer_ref_readable(buffer, &self.info)
                 .map_err(|e| format!("planar audio buffer without a valid audio meta: {e}"))?;
-            let planes = audio.planes_data();
+            let planes: Vec<&[u8]> = (0..audio.n_planes()).filter_map(|p| audio.plane_data(p).ok()).collect();
+            if planes.len() != self.info.channels() as usize {
+                return Err(format!("planar audio buffer with {} planes for {} channels", planes.len(), self.info.channels()));
+            }
             let mut pointers: Vec<_> = planes.iter().map(|p| p.as_ptr().cast_mut().cast()).collect();
             let frames = planes.iter().map(|p| p.len()).min().unwrap_or(0) / self.info.bps().max(1) as usize;
             return Ok(self.run(Some(&mut pointers), frames.min(audio.n_samples())));
@@ -63,6 +66,14 @@ impl Converter {
         // A torn last frame, from a truncated file say, is left out.
         let frames = map.len() / self.info.bpf().max(1) as usize;
         Ok(self.run(Some(&mut [map.as_ptr().cast_mut().cast()]), frames))
+    }
+
+    /// Frames in a buffer of the input format.
+    pub(super) fn frames(&self, buffer: &gst::BufferRef) -> u64 {
+        match buffer.meta::<gst_audio::AudioMeta>() {
+            Some(meta) => meta.samples() as u64,
+            None => (buffer.size() / self.info.bpf().max(1) as usize) as u64,
+        }
     }
 
     /// Gives out what the resampler still holds back, and forgets the past.

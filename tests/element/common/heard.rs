@@ -1,6 +1,5 @@
 //! What came out of the element.
 
-use gst::prelude::*;
 
 /// A buffer of text.
 #[derive(Debug, Clone, PartialEq)]

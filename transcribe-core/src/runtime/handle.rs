@@ -364,6 +364,9 @@ impl Drop for StreamHandle {
     fn drop(&mut self) {
         self.interrupt();
         self.reset();
+        // The hub may hold on to the stream a little longer; the model's workers are waited for here and now.
+        let model = self.shared.lock().model.take();
+        drop(model);
         self.hub.closed();
     }
 }
