@@ -202,7 +202,7 @@ fn a_cancelled_job_ends_at_once_and_spoils_nothing() {
     let start = Instant::now();
     engine.transcribe(&[Job { audio: audio.clone(), options: options.clone(), cancel: CancelToken::new() }], 1);
     let whole = start.elapsed();
-    for part in [0.0, 0.1, 0.4, 0.8] {
+    for part in [0.0, 0.1, 0.4] {
         let cancel = CancelToken::new();
         let job = Job { audio: audio.clone(), options: options.clone(), cancel: cancel.clone() };
         let (result, delay) = std::thread::scope(|scope| {
@@ -213,9 +213,7 @@ fn a_cancelled_job_ends_at_once_and_spoils_nothing() {
             (running.join().unwrap(), start.elapsed())
         });
         println!("cancelled at {part} of {whole:?}: {delay:?}");
-        if part < 0.5 {
-            assert!(matches!(result, Err(EngineError::Cancelled)), "{result:?}");
-        }
+        assert!(matches!(result, Err(EngineError::Cancelled)), "{result:?}");
         // The encoder runs to its end, which is half of the work here.
         assert!(delay < Duration::from_millis(500).max(whole.mul_f64(0.8)), "{delay:?} of {whole:?}");
         assert_eq!(plain(&engine, &clip.audio).text(), before, "the state is as good as new");

@@ -62,6 +62,8 @@ impl ContextPolicy {
 }
 
 impl Default for ContextPolicy {
+    /// 512 and 200: with the guards as accurate as the full context on clean, noisy and reverberant speech, for less
+    /// than half of the CPU time (`examples/context_floor`). More of either gained nothing.
     fn default() -> Self {
         Self { floor: 512, margin: 200 }
     }
