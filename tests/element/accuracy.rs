@@ -69,9 +69,8 @@ fn word_times_lie_in_their_clips() {
         assert!(pair[0].end <= pair[1].start + 1e-6, "{pair:?}");
         assert!(!pair[0].text.contains(' ') && pair[0].end > pair[0].start, "{pair:?}");
     }
-    let inside = |t: &&crate::common::Text| {
-        signal.spoken.iter().any(|s| t.start > s.start - 0.25 && t.end < s.end + 0.35)
-    };
+    let inside =
+        |t: &&crate::common::Text| signal.spoken.iter().any(|s| t.start > s.start - 0.25 && t.end < s.end + 0.35);
     let outside: Vec<_> = heard.texts.iter().filter(|t| !inside(t)).collect();
     assert!(outside.is_empty(), "words outside of the speech: {outside:?}");
 }
@@ -81,7 +80,12 @@ mod spoiled {
     use super::*;
 
     fn compare(what: &str, signal: &Composition) {
-        let short = errors(signal, &transcribe(&signal.samples, &Feed::default(), "partials=none"));
+        let heard = transcribe(&signal.samples, &Feed::default(), "partials=none");
+        let short = errors(signal, &heard);
+        println!(
+            "probabilities {:?}",
+            heard.named("final").map(|f| (f.get::<f64>("probability").unwrap() * 100.0).round()).collect::<Vec<_>>()
+        );
         let full = errors(signal, &transcribe(&signal.samples, &Feed::default(), "partials=none context-floor=30000"));
         println!("{what}: {:.1} % at the default context, {:.1} % at 30 s", short.percent(), full.percent());
         assert!(short.percent() <= full.percent() + 2.0, "{what}\ndefault context: {short}\nfull context: {full}");

@@ -20,7 +20,8 @@ fn error(properties: &str) -> String {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     // What is pushed now is refused instead of waiting for ever.
-    let refused = feed.buffers(&vec![0.0; 16_000 * 200], gst::ClockTime::ZERO).into_iter().any(|b| rig.harness.push(b).is_err());
+    let refused =
+        feed.buffers(&vec![0.0; 16_000 * 200], gst::ClockTime::ZERO).into_iter().any(|b| rig.harness.push(b).is_err());
     assert!(refused, "audio is still taken after: {:?}", rig.heard.errors);
     rig.heard.errors.remove(0)
 }

@@ -110,7 +110,10 @@ fn a_jump_in_time_drains_and_marks_the_next_buffer() {
     let starts: Vec<f64> = heard.texts.iter().filter(|t| t.discont).map(|t| t.start - clip().speech.start).collect();
     assert_eq!(starts.len(), 2, "{:?}", heard.texts);
     assert!((starts[0] - 60.0).abs() < 0.2 && (starts[1] - 30.0).abs() < 0.2, "{starts:?}");
-    assert_says(clip(), &heard.texts.iter().filter(|t| t.start < 20.0).map(|t| t.text.clone()).collect::<Vec<_>>().join(" "));
+    assert_says(
+        clip(),
+        &heard.texts.iter().filter(|t| t.start < 20.0).map(|t| t.text.clone()).collect::<Vec<_>>().join(" "),
+    );
 }
 
 #[test]

@@ -108,13 +108,17 @@ fn messages_and_events_say_the_same_with_all_their_fields() {
 
     let mut fields = BTreeMap::<String, Vec<String>>::new();
     for structure in &heard.messages {
-        fields.entry(structure.name().to_string()).or_insert_with(|| structure.fields().map(|f| f.to_string()).collect());
+        fields
+            .entry(structure.name().to_string())
+            .or_insert_with(|| structure.fields().map(|f| f.to_string()).collect());
     }
     for name in ["speech-start", "speech-end", "final"] {
         assert!(fields.contains_key(&format!("whispertranscribe/{name}")), "{fields:?}");
     }
     let last = heard.named("final").last().unwrap();
-    for name in ["revision", "text", "language", "probability", "no-speech-probability", "words", "running-time", "json"] {
+    for name in
+        ["revision", "text", "language", "probability", "no-speech-probability", "words", "running-time", "json"]
+    {
         assert!(last.has_field(name), "{name} is missing in {last}");
     }
     let words = last.get::<gst::Array>("words").unwrap();

@@ -48,7 +48,11 @@ fn paused_is_reached_at_once_without_caps_or_model() {
 fn utterances_fit_into_the_latency_and_no_word_is_lost_at_the_cuts() {
     let feed = Feed { live: true, ..Feed::default() };
     let mut rig = Rig::new(&feed, "latency=6000 partials=none");
-    let signal = Composition::new().silence(0.5).clip(named("librispeech-2412-153948-0000")).clip(named("librivox-sense-0870")).silence(1.0);
+    let signal = Composition::new()
+        .silence(0.5)
+        .clip(named("librispeech-2412-153948-0000"))
+        .clip(named("librivox-sense-0870"))
+        .silence(1.0);
     rig.push(&feed, &signal.samples, gst::ClockTime::ZERO);
     rig.finish();
     for last in rig.heard.named("final") {
@@ -97,13 +101,16 @@ fn a_live_source_is_never_held_up() {
 fn late_text_is_told_by_a_qos_message() {
     crate::common::init();
     let feed = Feed { live: true, ..Feed::default() };
-    let mut rig = Rig::new(&feed, "latency=1000 min-silence=500 beam-size=5 context-floor=30000 threads=1 partials=none");
+    let mut rig =
+        Rig::new(&feed, "latency=1000 min-silence=500 beam-size=5 context-floor=30000 threads=1 partials=none");
     rig.harness.use_systemclock();
     rig.push(&feed, &named("librivox-sense-0880").samples, gst::ClockTime::ZERO);
     // The clock of the pipeline goes on while the text is worked on; 2 s of latency are over long before.
     std::thread::sleep(std::time::Duration::from_millis(2_500));
     rig.finish();
-    assert!(rig.heard.qos >= 1 || rig.element().current_running_time().is_none_or(|t| t < gst::ClockTime::from_seconds(2)));
+    assert!(
+        rig.heard.qos >= 1 || rig.element().current_running_time().is_none_or(|t| t < gst::ClockTime::from_seconds(2))
+    );
 }
 
 #[test]
@@ -120,5 +127,9 @@ fn a_backlog_past_the_limit_is_an_error_with_the_figure() {
     }
     assert!(refused);
     rig.collect();
-    assert!(rig.heard.errors.iter().any(|e| e.contains("max-backlog") && e.contains("behind")), "{:?}", rig.heard.errors);
+    assert!(
+        rig.heard.errors.iter().any(|e| e.contains("max-backlog") && e.contains("behind")),
+        "{:?}",
+        rig.heard.errors
+    );
 }

@@ -47,7 +47,8 @@ fn partials_come_before_the_final_and_grow() {
         let last = rig.heard.named("final").find(|f| f.get::<u64>("utterance").unwrap() == utterance).unwrap();
         assert!(field(partial, "start") == field(last, "start") && field(partial, "end") <= field(last, "end") + 0.6);
         assert!(last.get::<u32>("revision").unwrap() > partial.get::<u32>("revision").unwrap());
-        let joined = format!("{} {}", partial.get::<String>("stable").unwrap(), partial.get::<String>("unstable").unwrap());
+        let joined =
+            format!("{} {}", partial.get::<String>("stable").unwrap(), partial.get::<String>("unstable").unwrap());
         assert_eq!(joined.trim(), partial.get::<String>("text").unwrap());
     }
 }
@@ -80,7 +81,10 @@ fn a_leaky_queue_in_front_loses_nothing() {
         }
     });
     pipeline.set_state(gst::State::Playing).unwrap();
-    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(300), &[gst::MessageType::Eos, gst::MessageType::Error]);
+    let end = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(gst::ClockTime::from_seconds(300), &[gst::MessageType::Eos, gst::MessageType::Error]);
     assert!(matches!(end.unwrap().view(), gst::MessageView::Eos(_)));
     pipeline.set_state(gst::State::Null).unwrap();
     let errors = word_errors(&signal.text(), &text.lock().unwrap());
@@ -107,7 +111,8 @@ fn base() -> Option<PathBuf> {
 fn language_detection_gives_text_and_the_language() {
     let Some(path) = base() else { return };
     let clip = named("jfk-inaugural");
-    let heard = transcribe(&clip.samples, &Feed::default(), &format!("model={} language=auto partials=none", path.display()));
+    let heard =
+        transcribe(&clip.samples, &Feed::default(), &format!("model={} language=auto partials=none", path.display()));
     let errors = word_errors(&clip.text, &heard.text());
     assert!(errors.percent() <= 15.0, "{errors}");
     assert!(heard.named("final").all(|f| f.get::<String>("language").unwrap() == "en"));
@@ -118,7 +123,10 @@ fn two_models_at_once() {
     let Some(path) = base() else { return };
     let clip = named("librivox-sense-0890");
     let feed = Feed::default();
-    let mut rigs = [Rig::new(&feed, "partials=none"), Rig::new(&feed, &format!("partials=none language=en model={}", path.display()))];
+    let mut rigs = [
+        Rig::new(&feed, "partials=none"),
+        Rig::new(&feed, &format!("partials=none language=en model={}", path.display())),
+    ];
     for rig in &mut rigs {
         rig.push(&feed, &clip.samples, gst::ClockTime::ZERO);
     }

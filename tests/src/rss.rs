@@ -24,17 +24,11 @@ impl Footprint {
     pub fn of(process: u32) -> io::Result<Self> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         let field = |name: &str| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
                 .ok_or_else(|| io::Error::other(format!("process {process} has no {name}")))
         };
-        Ok(Self {
-            rss: field("VmRSS")? * 1024,
-            peak_rss: field("VmHWM")? * 1024,
-            threads: field("Threads")?,
-        })
+        Ok(Self { rss: field("VmRSS")? * 1024, peak_rss: field("VmHWM")? * 1024, threads: field("Threads")? })
     }
 }
 
@@ -50,35 +44,19 @@ pub struct CpuTime {
 impl CpuTime {
     /// Of this process, to the microsecond.
     pub fn own() -> Self {
-        Self {
-            own: usage(libc::RUSAGE_SELF),
-            children: usage(libc::RUSAGE_CHILDREN),
-        }
+        Self { own: usage(libc::RUSAGE_SELF), children: usage(libc::RUSAGE_CHILDREN) }
     }
 
     /// Of any process that may be looked at, to the kernel's tick (mostly 10 ms).
     pub fn of(process: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
         // The second field is the command's name in parentheses and may contain anything.
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        let ticks = |i: usize| {
-            fields
-                .get(i)
-                .and_then(|field| field.parse::<u64>().ok())
-                .unwrap_or_default()
-        };
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |i: usize| fields.get(i).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
         // SAFETY: sysconf takes a number and touches no memory of ours.
         let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as f64;
         let time = |ticks: u64| Duration::from_secs_f64(ticks as f64 / ticks_per_second);
-        Ok(Self {
-            own: time(ticks(11) + ticks(12)),
-            children: time(ticks(13) + ticks(14)),
-        })
+        Ok(Self { own: time(ticks(11) + ticks(12)), children: time(ticks(13) + ticks(14)) })
     }
 
     /// Of the process and its children together.
@@ -88,10 +66,7 @@ impl CpuTime {
 
     /// What was used since `earlier`.
     pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            own: self.own.saturating_sub(earlier.own),
-            children: self.children.saturating_sub(earlier.children),
-        }
+        Self { own: self.own.saturating_sub(earlier.own), children: self.children.saturating_sub(earlier.children) }
     }
 }
 
@@ -154,11 +129,7 @@ mod tests {
     fn a_childs_time_is_its_parents_once_it_was_waited_for() {
         let start = CpuTime::own();
         let loops = "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done";
-        assert!(Command::new("sh")
-            .args(["-c", loops])
-            .status()
-            .unwrap()
-            .success());
+        assert!(Command::new("sh").args(["-c", loops]).status().unwrap().success());
         assert!(CpuTime::own().since(&start).children > Duration::ZERO);
     }
 

@@ -112,10 +112,7 @@ impl fmt::Display for WordErrors {
         for edit in &self.alignment {
             match edit {
                 Edit::Match(word) => write!(f, " {word}")?,
-                Edit::Substitution {
-                    reference,
-                    hypothesis,
-                } => write!(f, " {reference}→{hypothesis}")?,
+                Edit::Substitution { reference, hypothesis } => write!(f, " {reference}→{hypothesis}")?,
                 Edit::Deletion(word) => write!(f, " -{word}")?,
                 Edit::Insertion(word) => write!(f, " +{word}")?,
             }
@@ -126,10 +123,7 @@ impl fmt::Display for WordErrors {
 
 /// The word errors of an English text, both sides normalised as Whisper's evaluation does.
 pub fn word_errors(reference: &str, hypothesis: &str) -> WordErrors {
-    let (reference, hypothesis) = (
-        normalizer::english(reference),
-        normalizer::english(hypothesis),
-    );
+    let (reference, hypothesis) = (normalizer::english(reference), normalizer::english(hypothesis));
     let reference: Vec<&str> = reference.split_whitespace().collect();
     let hypothesis: Vec<&str> = hypothesis.split_whitespace().collect();
     compare(&reference, &hypothesis)
@@ -146,10 +140,7 @@ pub fn compare(reference: &[&str], hypothesis: &[&str]) -> WordErrors {
         if both && costs[r][h] == costs[r - 1][h - 1] + usize::from(differs) {
             (r, h) = (r - 1, h - 1);
             edits.push(if differs {
-                Edit::Substitution {
-                    reference: reference[r].into(),
-                    hypothesis: hypothesis[h].into(),
-                }
+                Edit::Substitution { reference: reference[r].into(), hypothesis: hypothesis[h].into() }
             } else {
                 Edit::Match(reference[r].into())
             });
@@ -187,24 +178,15 @@ mod tests {
 
     #[test]
     fn equal_texts_have_no_errors_whatever_their_spelling() {
-        let errors = word_errors(
-            "mister dashwood's colour is twenty one",
-            "Mr. Dashwood's color is 21.",
-        );
+        let errors = word_errors("mister dashwood's colour is twenty one", "Mr. Dashwood's color is 21.");
         assert_eq!(errors.errors(), 0, "{errors}");
         assert_eq!(errors.rate(), 0.0);
     }
 
     #[test]
     fn each_kind_of_error_is_counted() {
-        let errors = word_errors(
-            "he was not an ill disposed young man",
-            "he is not an disposed young man at all",
-        );
-        assert_eq!(
-            (errors.substitutions, errors.deletions, errors.insertions),
-            (1, 1, 2)
-        );
+        let errors = word_errors("he was not an ill disposed young man", "he is not an disposed young man at all");
+        assert_eq!((errors.substitutions, errors.deletions, errors.insertions), (1, 1, 2));
         assert_eq!(errors.reference_words, 8);
         assert_eq!(errors.percent(), 50.0);
         assert_eq!(
@@ -222,12 +204,7 @@ mod tests {
 
     #[test]
     fn sums_weigh_texts_by_their_words() {
-        let sum: WordErrors = [
-            word_errors("a b c d e f g", "a b c d e f g"),
-            word_errors("x", "y"),
-        ]
-        .into_iter()
-        .sum();
+        let sum: WordErrors = [word_errors("a b c d e f g", "a b c d e f g"), word_errors("x", "y")].into_iter().sum();
         assert_eq!(sum.percent(), 12.5);
     }
 }

@@ -215,7 +215,11 @@ impl WhisperTranscribe {
         };
         match event.view() {
             EventView::StreamStart(start) => {
-                session.mark(Marker::StreamStart { flags: start.stream_flags(), group: start.group_id(), seqnum: start.seqnum() });
+                session.mark(Marker::StreamStart {
+                    flags: start.stream_flags(),
+                    group: start.group_id(),
+                    seqnum: start.seqnum(),
+                });
                 true
             }
             EventView::Caps(caps) => self.sink_caps(caps.caps(), &session),

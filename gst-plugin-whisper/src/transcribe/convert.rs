@@ -1,7 +1,7 @@
 //! Any raw audio to the core's mono 16 kHz floats, by GStreamer's own converter (mixing and resampling in one).
 
-use gst_audio::ffi;
 use gst::glib::translate::{IntoGlibPtr, ToGlibPtr};
+use gst_audio::ffi;
 
 /// Rate of the core.
 const RATE: u32 = transcribe_core::SAMPLE_RATE;
@@ -32,9 +32,8 @@ impl Converter {
         if let Some(row) = mix_row(info, channel) {
             config.set_mix_matrix(&[row]);
         }
-        let out = gst_audio::AudioInfo::builder(gst_audio::AUDIO_FORMAT_F32, RATE, 1)
-            .build()
-            .map_err(|e| e.to_string())?;
+        let out =
+            gst_audio::AudioInfo::builder(gst_audio::AUDIO_FORMAT_F32, RATE, 1).build().map_err(|e| e.to_string())?;
         let config = gst::Structure::from(config);
         // SAFETY: both infos are valid for the call, which copies them; ownership of the structure goes to the callee.
         let raw = unsafe {
@@ -45,7 +44,8 @@ impl Converter {
                 config.into_glib_ptr(),
             )
         };
-        let raw = std::ptr::NonNull::new(raw).ok_or_else(|| format!("GStreamer cannot convert {info:?} to mono at {RATE} Hz"))?;
+        let raw = std::ptr::NonNull::new(raw)
+            .ok_or_else(|| format!("GStreamer cannot convert {info:?} to mono at {RATE} Hz"))?;
         Ok(Self { raw, info: info.clone(), output: Vec::new() })
     }
 
@@ -56,7 +56,11 @@ impl Converter {
                 .map_err(|e| format!("planar audio buffer without a valid audio meta: {e}"))?;
             let planes: Vec<&[u8]> = (0..audio.n_planes()).filter_map(|p| audio.plane_data(p).ok()).collect();
             if planes.len() != self.info.channels() as usize {
-                return Err(format!("planar audio buffer with {} planes for {} channels", planes.len(), self.info.channels()));
+                return Err(format!(
+                    "planar audio buffer with {} planes for {} channels",
+                    planes.len(),
+                    self.info.channels()
+                ));
             }
             let mut pointers: Vec<_> = planes.iter().map(|p| p.as_ptr().cast_mut().cast()).collect();
             let frames = planes.iter().map(|p| p.len()).min().unwrap_or(0) / self.info.bps().max(1) as usize;
@@ -187,7 +191,10 @@ mod tests {
     fn many_channels_without_positions_are_averaged() {
         gst::init().unwrap();
         let positions = [gst_audio::AudioChannelPosition::None; 6];
-        let info = gst_audio::AudioInfo::builder(gst_audio::AudioFormat::S16le, 16_000, 6).positions(&positions).build().unwrap();
+        let info = gst_audio::AudioInfo::builder(gst_audio::AudioFormat::S16le, 16_000, 6)
+            .positions(&positions)
+            .build()
+            .unwrap();
         let samples = vec![16_384i16; 1600 * 6];
         let out = convert_in_pieces(&mut Converter::new(&info, None).unwrap(), &samples, 6, 1600);
         assert!(out[..1600].iter().all(|&x| (x - 0.5).abs() < 1e-2));

@@ -19,7 +19,9 @@ pub(super) fn structure(event: &Event, anchor: &Anchor, start: gst::ClockTime) -
         .field("json", json(event));
     match event {
         Event::SpeechStart { start, .. } => builder.field("start", nanoseconds(*start)),
-        Event::SpeechEnd { start, end, .. } => builder.field("start", nanoseconds(*start)).field("end", nanoseconds(*end)),
+        Event::SpeechEnd { start, end, .. } => {
+            builder.field("start", nanoseconds(*start)).field("end", nanoseconds(*end))
+        }
         Event::Partial(p) => builder
             .field("start", nanoseconds(p.start))
             .field("end", nanoseconds(p.end))

@@ -60,8 +60,10 @@ impl WhisperTranscribe {
         *self.intake() = Intake::default();
         *self.delivery() = Delivery::default();
         *lock(&self.session) = Some(session.clone());
-        loader::start(&self.obj(), &session, settings)
-            .map_err(|e| gst::error_msg!(gst::ResourceError::Failed, ("Cannot start a thread: {e}")))
+        let loader = loader::start(&self.obj(), &session, settings)
+            .map_err(|e| gst::error_msg!(gst::ResourceError::Failed, ("Cannot start a thread: {e}")))?;
+        session.set_loader(loader);
+        Ok(())
     }
 
     fn interrupt(&self) {
@@ -163,8 +165,12 @@ impl ObjectSubclass for WhisperTranscribe {
             .chain_function(|_, parent, buffer| {
                 Self::catch_panic_pad_function(parent, || Err(gst::FlowError::Error), |this| this.sink_chain(buffer))
             })
-            .event_function(|_, parent, event| Self::catch_panic_pad_function(parent, || false, |this| this.sink_event(event)))
-            .query_function(|_, parent, query| Self::catch_panic_pad_function(parent, || false, |this| this.sink_query(query)))
+            .event_function(|_, parent, event| {
+                Self::catch_panic_pad_function(parent, || false, |this| this.sink_event(event))
+            })
+            .query_function(|_, parent, query| {
+                Self::catch_panic_pad_function(parent, || false, |this| this.sink_query(query))
+            })
             .build();
         let srcpad = gst::Pad::builder_from_template(&template("src"))
             .activatemode_function(|_, parent, mode, active| {
@@ -177,7 +183,9 @@ impl ObjectSubclass for WhisperTranscribe {
                     },
                 )
             })
-            .query_function(|_, parent, query| Self::catch_panic_pad_function(parent, || false, |this| this.src_query(query)))
+            .query_function(|_, parent, query| {
+                Self::catch_panic_pad_function(parent, || false, |this| this.src_query(query))
+            })
             .flags(gst::PadFlags::FIXED_CAPS)
             .build();
         Self {
@@ -277,7 +285,9 @@ impl ElementImpl for WhisperTranscribe {
         if transition == gst::StateChange::PausedToReady {
             // Taken out first: closing the stream may take a moment.
             let session = lock(&self.session).take();
-            drop(session);
+            if let Some(session) = session {
+                session.join_loader();
+            }
             *self.intake() = Intake::default();
         }
         result

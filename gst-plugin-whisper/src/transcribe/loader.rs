@@ -27,7 +27,11 @@ enum LoadError {
 }
 
 /// Starts the thread. Progress and errors are posted on `element`'s bus.
-pub(super) fn start(element: &super::WhisperTranscribe, session: &Arc<Session>, settings: Settings) -> std::io::Result<()> {
+pub(super) fn start(
+    element: &super::WhisperTranscribe,
+    session: &Arc<Session>,
+    settings: Settings,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
     let (weak_element, weak_session) = (element.downgrade(), Arc::downgrade(session));
     progress(element, gst::ProgressType::Start, LOAD, &format!("Loading the model {}", settings.model));
     std::thread::Builder::new().name("whisper-load".into()).spawn(move || {
@@ -50,8 +54,7 @@ pub(super) fn start(element: &super::WhisperTranscribe, session: &Arc<Session>, 
                 session.fail();
             }
         }
-    })?;
-    Ok(())
+    })
 }
 
 fn load(
@@ -66,10 +69,16 @@ fn load(
         .resolve(&settings.model, cancel, &mut |p| {
             let percent = p.total.map_or(0, |total| p.downloaded * 100 / total.max(1));
             if percent != last_percent {
-                let kind = if last_percent == u64::MAX { gst::ProgressType::Start } else { gst::ProgressType::Continue };
+                let kind =
+                    if last_percent == u64::MAX { gst::ProgressType::Start } else { gst::ProgressType::Continue };
                 last_percent = percent;
                 if let Some(element) = element.upgrade() {
-                    progress(&element, kind, DOWNLOAD, &format!("Downloading the model {}: {percent} %", settings.model));
+                    progress(
+                        &element,
+                        kind,
+                        DOWNLOAD,
+                        &format!("Downloading the model {}: {percent} %", settings.model),
+                    );
                 }
             }
         })
@@ -96,8 +105,12 @@ fn post(element: &super::WhisperTranscribe, error: &LoadError) {
     let imp = element.imp();
     match error {
         LoadError::Model(e) => gst::element_imp_error!(imp, gst::ResourceError::NotFound, ("{e}")),
-        LoadError::Engine(e @ EngineError::Device { .. }) => gst::element_imp_error!(imp, gst::ResourceError::OpenReadWrite, ("{e}")),
-        LoadError::Engine(e @ EngineError::Options(_)) => gst::element_imp_error!(imp, gst::LibraryError::Settings, ("{e}")),
+        LoadError::Engine(e @ EngineError::Device { .. }) => {
+            gst::element_imp_error!(imp, gst::ResourceError::OpenReadWrite, ("{e}"))
+        }
+        LoadError::Engine(e @ EngineError::Options(_)) => {
+            gst::element_imp_error!(imp, gst::LibraryError::Settings, ("{e}"))
+        }
         LoadError::Engine(e) => gst::element_imp_error!(imp, gst::ResourceError::OpenRead, ("{e}")),
         LoadError::Options(e) => gst::element_imp_error!(imp, gst::LibraryError::Settings, ("{e}")),
     }

@@ -92,12 +92,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     ] {
         doc_type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
-    gst::Element::register(
-        Some(plugin),
-        "whispertranscribe",
-        gst::Rank::NONE,
-        WhisperTranscribe::static_type(),
-    )
+    gst::Element::register(Some(plugin), "whispertranscribe", gst::Rank::NONE, WhisperTranscribe::static_type())
 }
 
 /// Runtime that decodes.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 
 use transcribe_core::engine::CancelToken;
 use transcribe_core::runtime::StreamHandle;
@@ -58,6 +59,7 @@ pub(super) struct Session {
     pub(super) cancel: CancelToken,
     /// An error message was posted; nothing will work any more.
     failed: AtomicBool,
+    loader: Mutex<Option<JoinHandle<()>>>,
     flow: Mutex<Result<gst::FlowSuccess, gst::FlowError>>,
     shared: Mutex<Shared>,
 }
@@ -69,9 +71,24 @@ impl Session {
             upstream: OnceLock::new(),
             cancel: CancelToken::new(),
             failed: AtomicBool::new(false),
+            loader: Mutex::default(),
             flow: Mutex::new(Ok(gst::FlowSuccess::Ok)),
             shared: Mutex::default(),
         })
+    }
+
+    /// Keeps the loader's thread, to be waited for.
+    pub(super) fn set_loader(&self, loader: JoinHandle<()>) {
+        *self.loader.lock().unwrap_or_else(PoisonError::into_inner) = Some(loader);
+    }
+
+    /// Waits until the loader is done: a process must not end while a model is being loaded.
+    pub(super) fn join_loader(&self) {
+        let loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A handler of one of the loader's own messages may have stopped the element.
+        if let Some(loader) = loader.filter(|l| l.thread().id() != std::thread::current().id()) {
+            let _ = loader.join();
+        }
     }
 
     /// Marks the session as broken after an error message, and wakes whoever waits.

@@ -103,7 +103,14 @@ impl Settings {
     pub(super) fn is_live(name: &str) -> bool {
         matches!(
             name,
-            "language" | "language-code" | "task" | "partials" | "partial-interval" | "beam-size" | "initial-prompt" | "keep-annotations"
+            "language"
+                | "language-code"
+                | "task"
+                | "partials"
+                | "partial-interval"
+                | "beam-size"
+                | "initial-prompt"
+                | "keep-annotations"
         )
     }
 
@@ -273,7 +280,12 @@ fn take<T: for<'v> glib::value::FromValue<'v>>(value: &glib::Value, field: &mut 
     }
 }
 
-fn string<'a>(name: &'a str, nick: &'a str, blurb: &'a str, default: Option<&'a str>) -> glib::ParamSpecStringBuilder<'a> {
+fn string<'a>(
+    name: &'a str,
+    nick: &'a str,
+    blurb: &'a str,
+    default: Option<&'a str>,
+) -> glib::ParamSpecStringBuilder<'a> {
     glib::ParamSpecString::builder(name).nick(nick).blurb(blurb).default_value(default)
 }
 

@@ -1,6 +1,5 @@
 //! What came out of the element.
 
-
 /// A buffer of text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {

@@ -6,13 +6,7 @@ use super::{active_level, at_level, gain, samples, Rng};
 ///
 /// Each goes through all `recordings` in an order of its own, round and round, from a random place on; all are
 /// equally loud.
-pub fn babble(
-    recordings: &[&[f32]],
-    talkers: usize,
-    dbfs: f32,
-    seconds: f64,
-    seed: u64,
-) -> Vec<f32> {
+pub fn babble(recordings: &[&[f32]], talkers: usize, dbfs: f32, seconds: f64, seed: u64) -> Vec<f32> {
     let mut rng = Rng::new(seed);
     let mut voices: Vec<Vec<f32>> = recordings
         .iter()
@@ -28,9 +22,7 @@ pub fn babble(
         }
         let start = rng.below(round.len());
         let voice = round.iter().cycle().skip(start);
-        out.iter_mut()
-            .zip(voice)
-            .for_each(|(sum, sample)| *sum += sample);
+        out.iter_mut().zip(voice).for_each(|(sum, sample)| *sum += sample);
     }
     at_level(&out, dbfs)
 }
@@ -43,18 +35,12 @@ mod tests {
 
     #[test]
     fn babble_has_its_length_and_level_and_few_pauses() {
-        let recordings: Vec<&[f32]> = clips::all()
-            .iter()
-            .map(|clip| clip.samples.as_slice())
-            .collect();
+        let recordings: Vec<&[f32]> = clips::all().iter().map(|clip| clip.samples.as_slice()).collect();
         let crowd = babble(&recordings, 6, -25.0, 20.0, 1);
         assert_eq!(crowd.len(), samples(20.0));
         assert!((level(&crowd) + 25.0).abs() < 0.01);
         assert_eq!(crowd, babble(&recordings, 6, -25.0, 20.0, 1));
-        let pauses = crowd
-            .chunks_exact(3200)
-            .filter(|part| level(part) < -40.0)
-            .count();
+        let pauses = crowd.chunks_exact(3200).filter(|part| level(part) < -40.0).count();
         assert!(pauses < 3, "{pauses} pauses of 0.2 s");
     }
 

@@ -4,10 +4,7 @@ use super::resample;
 
 /// 16-bit samples; values beyond full scale are clipped.
 pub fn to_i16(signal: &[f32]) -> Vec<i16> {
-    signal
-        .iter()
-        .map(|s| (s * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)
-        .collect()
+    signal.iter().map(|s| (s * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect()
 }
 
 /// Floating-point samples of 16-bit ones.
@@ -17,14 +14,8 @@ pub fn from_i16(signal: &[i16]) -> Vec<f32> {
 
 /// Channels of one length to frames: left, right, left, right …
 pub fn interleave(channels: &[&[f32]]) -> Vec<f32> {
-    let frames = channels
-        .iter()
-        .map(|channel| channel.len())
-        .min()
-        .unwrap_or(0);
-    (0..frames)
-        .flat_map(|frame| channels.iter().map(move |channel| channel[frame]))
-        .collect()
+    let frames = channels.iter().map(|channel| channel.len()).min().unwrap_or(0);
+    (0..frames).flat_map(|frame| channels.iter().map(move |channel| channel[frame])).collect()
 }
 
 /// Added to the magnitude before its logarithm is taken (G.711, µ-law, at 16 bits).
@@ -99,11 +90,8 @@ mod tests {
     #[test]
     fn mulaw_noise_is_38_db_down() {
         let signal = white_noise(-20.0, 1.0, 1);
-        let noise: Vec<f32> = mulaw_decode(&mulaw_encode(&signal))
-            .iter()
-            .zip(&signal)
-            .map(|(out, s)| out - s)
-            .collect();
+        let noise: Vec<f32> =
+            mulaw_decode(&mulaw_encode(&signal)).iter().zip(&signal).map(|(out, s)| out - s).collect();
         assert!((level(&signal) - level(&noise) - 38.0).abs() < 2.0);
     }
 
@@ -118,9 +106,6 @@ mod tests {
 
     #[test]
     fn channels_alternate() {
-        assert_eq!(
-            interleave(&[&[1.0, 2.0], &[3.0, 4.0]]),
-            [1.0, 3.0, 2.0, 4.0]
-        );
+        assert_eq!(interleave(&[&[1.0, 2.0], &[3.0, 4.0]]), [1.0, 3.0, 2.0, 4.0]);
     }
 }

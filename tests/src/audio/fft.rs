@@ -11,17 +11,11 @@ pub(super) struct Complex {
 
 impl Complex {
     pub(super) fn times(self, other: Self) -> Self {
-        Self {
-            re: self.re * other.re - self.im * other.im,
-            im: self.re * other.im + self.im * other.re,
-        }
+        Self { re: self.re * other.re - self.im * other.im, im: self.re * other.im + self.im * other.re }
     }
 
     fn conjugate(self) -> Self {
-        Self {
-            re: self.re,
-            im: -self.im,
-        }
+        Self { re: self.re, im: -self.im }
     }
 }
 
@@ -37,14 +31,9 @@ impl Fft {
         assert!(size.is_power_of_two() && size > 1);
         let root = |k: usize| {
             let angle = -TAU * k as f64 / size as f64;
-            Complex {
-                re: angle.cos() as f32,
-                im: angle.sin() as f32,
-            }
+            Complex { re: angle.cos() as f32, im: angle.sin() as f32 }
         };
-        Self {
-            roots: (0..size / 2).map(root).collect(),
-        }
+        Self { roots: (0..size / 2).map(root).collect() }
     }
 
     /// The spectrum of `data`, in place.
@@ -66,14 +55,8 @@ impl Fft {
                 for (k, (a, b)) in low.iter_mut().zip(high).enumerate() {
                     let turned = b.times(self.roots[k * stride]);
                     (*a, *b) = (
-                        Complex {
-                            re: a.re + turned.re,
-                            im: a.im + turned.im,
-                        },
-                        Complex {
-                            re: a.re - turned.re,
-                            im: a.im - turned.im,
-                        },
+                        Complex { re: a.re + turned.re, im: a.im + turned.im },
+                        Complex { re: a.re - turned.re, im: a.im - turned.im },
                     );
                 }
             }
@@ -86,12 +69,7 @@ impl Fft {
         let scale = 1.0 / data.len() as f32;
         data.iter_mut().for_each(|value| *value = value.conjugate());
         self.forward(data);
-        data.iter_mut().for_each(|value| {
-            *value = Complex {
-                re: value.re * scale,
-                im: -value.im * scale,
-            }
-        });
+        data.iter_mut().for_each(|value| *value = Complex { re: value.re * scale, im: -value.im * scale });
     }
 }
 
@@ -105,9 +83,7 @@ pub(super) fn convolve(signal: &[f32], response: &[f32]) -> Vec<f32> {
     let fft = Fft::new(size);
     let spectrum_of = |part: &[f32]| {
         let mut data = vec![Complex::default(); size];
-        data.iter_mut()
-            .zip(part)
-            .for_each(|(value, sample)| value.re = *sample);
+        data.iter_mut().zip(part).for_each(|(value, sample)| value.re = *sample);
         fft.forward(&mut data);
         data
     };
@@ -115,14 +91,9 @@ pub(super) fn convolve(signal: &[f32], response: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; signal.len() + response.len() - 1];
     for (i, part) in signal.chunks(block).enumerate() {
         let mut data = spectrum_of(part);
-        data.iter_mut()
-            .zip(&response_spectrum)
-            .for_each(|(value, factor)| *value = value.times(*factor));
+        data.iter_mut().zip(&response_spectrum).for_each(|(value, factor)| *value = value.times(*factor));
         fft.inverse(&mut data);
-        out[i * block..]
-            .iter_mut()
-            .zip(&data)
-            .for_each(|(sum, value)| *sum += value.re);
+        out[i * block..].iter_mut().zip(&data).for_each(|(sum, value)| *sum += value.re);
     }
     out
 }
@@ -170,15 +141,9 @@ mod tests {
         let fast = convolve(&signal, &response);
         assert_eq!(fast.len(), signal.len() + response.len() - 1);
         for i in (0..fast.len()).step_by(97) {
-            let direct: f32 = (0..response.len())
-                .filter(|k| *k <= i)
-                .filter_map(|k| Some(signal.get(i - k)? * response[k]))
-                .sum();
-            assert!(
-                (fast[i] - direct).abs() < 1e-4,
-                "{i}: {} instead of {direct}",
-                fast[i]
-            );
+            let direct: f32 =
+                (0..response.len()).filter(|k| *k <= i).filter_map(|k| Some(signal.get(i - k)? * response[k])).sum();
+            assert!((fast[i] - direct).abs() < 1e-4, "{i}: {} instead of {direct}", fast[i]);
         }
     }
 }

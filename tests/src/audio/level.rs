@@ -33,10 +33,7 @@ pub fn active_level(signal: &[f32]) -> f32 {
     let powers: Vec<f64> = signal.chunks(FRAME).map(power).collect();
     let loudest = powers.iter().copied().fold(0.0, f64::max);
     let threshold = loudest * f64::from(db_to_gain(-ACTIVE_RANGE_DB)).powi(2);
-    let active: Vec<f64> = powers
-        .into_iter()
-        .filter(|power| *power >= threshold)
-        .collect();
+    let active: Vec<f64> = powers.into_iter().filter(|power| *power >= threshold).collect();
     dbfs(active.iter().sum::<f64>() / active.len().max(1) as f64)
 }
 
@@ -64,11 +61,7 @@ pub fn mix_at_snr(speech: &[f32], noise: &[f32], snr_db: f32) -> Vec<f32> {
         return speech.to_vec();
     }
     let factor = db_to_gain(signal - snr_db - disturbance);
-    let mut mix: Vec<f32> = speech
-        .iter()
-        .zip(noise.iter().cycle())
-        .map(|(s, n)| s + factor * n)
-        .collect();
+    let mut mix: Vec<f32> = speech.iter().zip(noise.iter().cycle()).map(|(s, n)| s + factor * n).collect();
     let peak = mix.iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
     if peak > 1.0 {
         mix.iter_mut().for_each(|s| *s /= peak);
@@ -114,10 +107,7 @@ mod tests {
 
     #[test]
     fn silence_can_be_mixed_and_levelled() {
-        assert_eq!(
-            mix_at_snr(&silence(0.1), &white_noise(-20.0, 0.1, 1), 0.0),
-            silence(0.1)
-        );
+        assert_eq!(mix_at_snr(&silence(0.1), &white_noise(-20.0, 0.1, 1), 0.0), silence(0.1));
         assert_eq!(at_level(&silence(0.1), -10.0), silence(0.1));
     }
 }

@@ -23,11 +23,7 @@ pub fn music(dbfs: f32, seconds: f64, seed: u64) -> Vec<f32> {
         let (root, third) = PROGRESSION[beat / BEATS_IN_BAR % PROGRESSION.len()];
         if beat % BEATS_IN_BAR == 0 {
             for interval in [0, third, 7] {
-                add(
-                    &mut out,
-                    start,
-                    &CHORD.note(key + root + interval, 4.0 * BEAT),
-                );
+                add(&mut out, start, &CHORD.note(key + root + interval, 4.0 * BEAT));
             }
         }
         add(&mut out, start, &BASS.note(key + root - 24, BEAT));
@@ -35,21 +31,9 @@ pub fn music(dbfs: f32, seconds: f64, seed: u64) -> Vec<f32> {
         for half in 0..halves {
             degree = (degree + 5 + rng.below(5)) % SCALE.len();
             let length = BEAT / halves as f64;
-            add(
-                &mut out,
-                start + half as f64 * length,
-                &MELODY.note(key + 12 + SCALE[degree], length),
-            );
+            add(&mut out, start + half as f64 * length, &MELODY.note(key + 12 + SCALE[degree], length));
         }
-        add(
-            &mut out,
-            start,
-            &if beat % 2 == 0 {
-                kick()
-            } else {
-                snare(&mut rng)
-            },
-        );
+        add(&mut out, start, &if beat % 2 == 0 { kick() } else { snare(&mut rng) });
         for half in [0.0, 0.5] {
             add(&mut out, start + half * BEAT, &hi_hat(&mut rng));
         }
@@ -77,27 +61,9 @@ struct Instrument {
     vibrato: f64,
 }
 
-const CHORD: Instrument = Instrument {
-    volume: 0.12,
-    darkness: 1.6,
-    attack: 0.08,
-    decay: 2.0,
-    vibrato: 0.0,
-};
-const BASS: Instrument = Instrument {
-    volume: 0.25,
-    darkness: 1.8,
-    attack: 0.01,
-    decay: 0.35,
-    vibrato: 0.0,
-};
-const MELODY: Instrument = Instrument {
-    volume: 0.2,
-    darkness: 1.2,
-    attack: 0.03,
-    decay: 0.5,
-    vibrato: 0.15,
-};
+const CHORD: Instrument = Instrument { volume: 0.12, darkness: 1.6, attack: 0.08, decay: 2.0, vibrato: 0.0 };
+const BASS: Instrument = Instrument { volume: 0.25, darkness: 1.8, attack: 0.01, decay: 0.35, vibrato: 0.0 };
+const MELODY: Instrument = Instrument { volume: 0.2, darkness: 1.2, attack: 0.03, decay: 0.5, vibrato: 0.15 };
 
 impl Instrument {
     /// A note by its MIDI number.
@@ -107,13 +73,10 @@ impl Instrument {
         (0..samples(length))
             .map(duration)
             .map(|t| {
-                let envelope = (t / self.attack).min(1.0)
-                    * (-t / self.decay).exp()
-                    * ((length - t) / 0.02).min(1.0);
+                let envelope = (t / self.attack).min(1.0) * (-t / self.decay).exp() * ((length - t) / 0.02).min(1.0);
                 let turns = frequency * t + self.vibrato * (TAU * 5.5 * t).sin();
-                let tone: f64 = (1..=overtones)
-                    .map(|n| (TAU * n as f64 * turns).sin() / (n as f64).powf(self.darkness))
-                    .sum();
+                let tone: f64 =
+                    (1..=overtones).map(|n| (TAU * n as f64 * turns).sin() / (n as f64).powf(self.darkness)).sum();
                 self.volume * (envelope * tone) as f32
             })
             .collect()
@@ -126,9 +89,7 @@ fn kick() -> Vec<f32> {
         let turns = 50.0 * t + 3.0 * (1.0 - (-t / 0.03).exp());
         0.6 * (-t / 0.09).exp() * (TAU * turns).sin()
     };
-    (0..samples(0.3))
-        .map(|i| stroke(duration(i)) as f32)
-        .collect()
+    (0..samples(0.3)).map(|i| stroke(duration(i)) as f32).collect()
 }
 
 /// A snare drum: noise and a short tone.
@@ -137,9 +98,7 @@ fn snare(rng: &mut Rng) -> Vec<f32> {
         let tone = 0.3 * (TAU * 190.0 * t).sin() * (-t / 0.05).exp();
         0.3 * f64::from(rng.bipolar()) * (-t / 0.07).exp() + tone
     };
-    (0..samples(0.25))
-        .map(|i| stroke(duration(i)) as f32)
-        .collect()
+    (0..samples(0.25)).map(|i| stroke(duration(i)) as f32).collect()
 }
 
 /// A closed hi-hat: short noise without its low half.
@@ -177,16 +136,8 @@ mod tests {
             assert!(level(second) > -30.0, "{}", level(second));
         }
         let all = power_in_band(&tune, 0.0, 8000.0);
-        for (from, to) in [
-            (30.0, 150.0),
-            (150.0, 600.0),
-            (600.0, 2400.0),
-            (2400.0, 8000.0),
-        ] {
-            assert!(
-                power_in_band(&tune, from, to) > 0.001 * all,
-                "{from} to {to} Hz"
-            );
+        for (from, to) in [(30.0, 150.0), (150.0, 600.0), (600.0, 2400.0), (2400.0, 8000.0)] {
+            assert!(power_in_band(&tune, from, to) > 0.001 * all, "{from} to {to} Hz");
         }
     }
 

@@ -56,14 +56,9 @@ mod tests {
         let white = white_noise(-20.0, 8.0, 1);
         let pink = pink_noise(-20.0, 8.0, 1);
         let ratio_db = |signal: &[f32], low: f64, high: f64| {
-            10.0 * (power_in_band(signal, low, 2.0 * low) / power_in_band(signal, high, 2.0 * high))
-                .log10()
+            10.0 * (power_in_band(signal, low, 2.0 * low) / power_in_band(signal, high, 2.0 * high)).log10()
         };
         assert!((ratio_db(&white, 250.0, 2000.0) + 9.03).abs() < 1.0);
-        assert!(
-            ratio_db(&pink, 250.0, 2000.0).abs() < 1.0,
-            "{}",
-            ratio_db(&pink, 250.0, 2000.0)
-        );
+        assert!(ratio_db(&pink, 250.0, 2000.0).abs() < 1.0, "{}", ratio_db(&pink, 250.0, 2000.0));
     }
 }

@@ -19,9 +19,7 @@ pub fn resample(signal: &[f32], from: u32, to: u32) -> Vec<f32> {
     // In units of the input's samples.
     let cutoff = PASS * (f64::from(to) / f64::from(from)).min(1.0);
     let reach = (CROSSINGS / cutoff).ceil() as usize;
-    let phases: Vec<Vec<f32>> = (0..step_up)
-        .map(|phase| taps(phase as f64 / step_up as f64, cutoff, reach))
-        .collect();
+    let phases: Vec<Vec<f32>> = (0..step_up).map(|phase| taps(phase as f64 / step_up as f64, cutoff, reach)).collect();
 
     let length = (signal.len() * step_up).div_ceil(step_down);
     (0..length)
@@ -32,11 +30,7 @@ pub fn resample(signal: &[f32], from: u32, to: u32) -> Vec<f32> {
             let skipped = first + reach - (centre + 1);
             let last = (centre + reach + 1).min(signal.len());
             let window = signal.get(first..last).unwrap_or_default();
-            window
-                .iter()
-                .zip(&phases[phase][skipped..])
-                .map(|(sample, tap)| sample * tap)
-                .sum()
+            window.iter().zip(&phases[phase][skipped..]).map(|(sample, tap)| sample * tap).sum()
         })
         .collect()
 }
@@ -101,11 +95,7 @@ mod tests {
             let there = resample(&signal, 16_000, rate);
             assert_eq!(there.len(), (8_000 * rate as usize).div_ceil(16_000));
             let back = resample(&there, rate, 16_000);
-            assert!(
-                error(&back, &signal) < -75.0,
-                "{rate}: {}",
-                error(&back, &signal)
-            );
+            assert!(error(&back, &signal) < -75.0, "{rate}: {}", error(&back, &signal));
         }
     }
 

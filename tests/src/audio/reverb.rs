@@ -17,11 +17,7 @@ pub struct Room {
 impl Room {
     /// A room in which the direct sound and the echo are equally loud.
     pub fn new(rt60: f64, seed: u64) -> Self {
-        Self {
-            rt60,
-            direct_to_echo_db: 0.0,
-            seed,
-        }
+        Self { rt60, direct_to_echo_db: 0.0, seed }
     }
 
     /// What is heard of a single impulse: itself, and from 5 ms on noise that falls exponentially.
@@ -31,15 +27,8 @@ impl Room {
         let length = samples(self.rt60).max(first_echo + 1);
         // 60 dB are a factor of a thousand.
         let decay = |i: usize| (-1000_f64.ln() * seconds(i) / self.rt60).exp() as f32;
-        let mut response: Vec<f32> = (0..length)
-            .map(|i| {
-                if i < first_echo {
-                    0.0
-                } else {
-                    decay(i) * rng.normal()
-                }
-            })
-            .collect();
+        let mut response: Vec<f32> =
+            (0..length).map(|i| if i < first_echo { 0.0 } else { decay(i) * rng.normal() }).collect();
         let energy: f32 = response.iter().map(|s| s * s).sum();
         let factor = db_to_gain(-self.direct_to_echo_db) / energy.sqrt();
         response.iter_mut().for_each(|s| *s *= factor);
@@ -74,10 +63,7 @@ mod tests {
 
     #[test]
     fn direct_sound_and_echo_have_their_ratio() {
-        let room = Room {
-            direct_to_echo_db: 6.0,
-            ..Room::new(0.4, 3)
-        };
+        let room = Room { direct_to_echo_db: 6.0, ..Room::new(0.4, 3) };
         let response = room.impulse_response();
         let echo: f32 = response[1..].iter().map(|s| s * s).sum();
         assert!((10.0 * echo.log10() + 6.0).abs() < 0.01);

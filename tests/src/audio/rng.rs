@@ -69,8 +69,7 @@ mod tests {
         let mut rng = Rng::new(3);
         let numbers: Vec<f64> = (0..20_000).map(|_| f64::from(rng.normal())).collect();
         let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
-        let variance =
-            numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / numbers.len() as f64;
+        let variance = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / numbers.len() as f64;
         assert!(mean.abs() < 0.03, "{mean}");
         assert!((variance - 1.0).abs() < 0.05, "{variance}");
     }

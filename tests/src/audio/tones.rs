@@ -23,12 +23,7 @@ pub fn chirp(from: f64, to: f64, dbfs: f32, seconds: f64) -> Vec<f32> {
 ///
 /// Panics at a character that no telephone has.
 pub fn dtmf(keys: &str, dbfs: f32) -> Vec<f32> {
-    const ROWS: [(&str, f64); 4] = [
-        ("123A", 697.0),
-        ("456B", 770.0),
-        ("789C", 852.0),
-        ("*0#D", 941.0),
-    ];
+    const ROWS: [(&str, f64); 4] = [("123A", 697.0), ("456B", 770.0), ("789C", 852.0), ("*0#D", 941.0)];
     const COLUMNS: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
     let mut signal = Vec::new();
     for key in keys.chars() {
@@ -37,12 +32,7 @@ pub fn dtmf(keys: &str, dbfs: f32) -> Vec<f32> {
             .find_map(|(row, low)| row.find(key).map(|column| (column, *low)))
             .unwrap_or_else(|| panic!("no telephone has a key {key:?}"));
         let high = sine(COLUMNS[column], dbfs, 0.1);
-        signal.extend(
-            sine(low, dbfs, 0.1)
-                .iter()
-                .zip(high)
-                .map(|(low, high)| low + high),
-        );
+        signal.extend(sine(low, dbfs, 0.1).iter().zip(high).map(|(low, high)| low + high));
         signal.extend(silence(0.1));
     }
     signal
@@ -95,9 +85,7 @@ mod tests {
     #[test]
     fn clicks_are_short_and_apart() {
         let signal = clicks(0.25, -6.0, 1.0);
-        let loud: Vec<usize> = (0..signal.len())
-            .filter(|i| signal[*i].abs() > 0.4)
-            .collect();
+        let loud: Vec<usize> = (0..signal.len()).filter(|i| signal[*i].abs() > 0.4).collect();
         assert_eq!(loud[0], 0);
         assert!(loud.contains(&samples(0.25)) && loud.contains(&samples(0.75)));
         assert!(signal[100..samples(0.25)].iter().all(|s| *s == 0.0));

@@ -43,10 +43,7 @@ mod tests {
         assert_eq!(bytes.len(), 44 + 8);
         assert_eq!(&bytes[..4], b"RIFF");
         assert_eq!(bytes[22], 2);
-        assert_eq!(
-            u32::from_le_bytes(bytes[28..32].try_into().unwrap()),
-            32_000
-        );
+        assert_eq!(u32::from_le_bytes(bytes[28..32].try_into().unwrap()), 32_000);
         assert_eq!(bytes[44..48], [0x00, 0x40, 0x00, 0xc0]);
     }
 }

@@ -51,9 +51,7 @@ impl Composition {
 
     /// Appends clips with a pause of so many seconds after each.
     pub fn clips<'a>(self, clips: impl IntoIterator<Item = &'a Clip>, pause: f64) -> Self {
-        clips
-            .into_iter()
-            .fold(self, |signal, clip| signal.clip(clip).silence(pause))
+        clips.into_iter().fold(self, |signal, clip| signal.clip(clip).silence(pause))
     }
 
     /// Appends a clip.
@@ -111,11 +109,7 @@ impl Composition {
 
     /// All that is said.
     pub fn text(&self) -> String {
-        let texts: Vec<&str> = self
-            .spoken
-            .iter()
-            .map(|spoken| spoken.text.as_str())
-            .collect();
+        let texts: Vec<&str> = self.spoken.iter().map(|spoken| spoken.text.as_str()).collect();
         texts.join(" ")
     }
 }
@@ -140,23 +134,15 @@ mod tests {
         let mut before = -1.0;
         for spoken in &long.spoken {
             let speech = level(part(spoken.start, spoken.end));
-            assert!(
-                level(part(before + 1.0, spoken.start)) < speech - 20.0,
-                "{spoken:?}"
-            );
-            assert!(
-                level(part(spoken.start, spoken.start + 0.2)) > speech - 12.0,
-                "{spoken:?}"
-            );
+            assert!(level(part(before + 1.0, spoken.start)) < speech - 20.0, "{spoken:?}");
+            assert!(level(part(spoken.start, spoken.start + 0.2)) > speech - 12.0, "{spoken:?}");
             before = spoken.end;
         }
     }
 
     #[test]
     fn spoiling_keeps_length_and_truth() {
-        let clean = Composition::new()
-            .silence(0.5)
-            .clip(super::super::named("librivox-sense-0880"));
+        let clean = Composition::new().silence(0.5).clip(super::super::named("librivox-sense-0880"));
         let spoilt = clean
             .clone()
             .in_room(&Room::new(0.5, 1))

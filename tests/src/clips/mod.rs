@@ -42,10 +42,7 @@ pub fn all() -> &'static [Clip] {
 
 /// The clip of a name, such as `jfk-inaugural`; panics if there is none.
 pub fn named(name: &str) -> &'static Clip {
-    all()
-        .iter()
-        .find(|clip| clip.name == name)
-        .unwrap_or_else(|| panic!("no clip is named {name:?}"))
+    all().iter().find(|clip| clip.name == name).unwrap_or_else(|| panic!("no clip is named {name:?}"))
 }
 
 fn load() -> Vec<Clip> {
@@ -71,10 +68,7 @@ fn speech_spans(folder: &Path) -> HashMap<String, Range<f64>> {
     let table = fs::read_to_string(folder.join("spans.tsv")).unwrap();
     let span = |line: &str| {
         let fields: Vec<&str> = line.split('\t').collect();
-        (
-            fields[0].to_string(),
-            fields[1].parse().unwrap()..fields[2].parse().unwrap(),
-        )
+        (fields[0].to_string(), fields[1].parse().unwrap()..fields[2].parse().unwrap())
     };
     table.lines().skip(1).map(span).collect()
 }
@@ -83,17 +77,9 @@ fn speech_spans(folder: &Path) -> HashMap<String, Range<f64>> {
 fn read_flac(path: &Path) -> Vec<f32> {
     let mut reader = claxon::FlacReader::open(path).unwrap();
     let info = reader.streaminfo();
-    assert_eq!(
-        (info.channels, info.sample_rate),
-        (1, SAMPLE_RATE),
-        "{}",
-        path.display()
-    );
+    assert_eq!((info.channels, info.sample_rate), (1, SAMPLE_RATE), "{}", path.display());
     let full_scale = (1_u64 << (info.bits_per_sample - 1)) as f32;
-    reader
-        .samples()
-        .map(|sample| sample.unwrap() as f32 / full_scale)
-        .collect()
+    reader.samples().map(|sample| sample.unwrap() as f32 / full_scale).collect()
 }
 
 #[cfg(test)]
@@ -109,9 +95,7 @@ mod tests {
 
     #[test]
     fn clips_are_found_by_name() {
-        assert!(named("jfk-inaugural")
-            .text
-            .starts_with("and so my fellow americans"));
+        assert!(named("jfk-inaugural").text.starts_with("and so my fellow americans"));
         assert!((named("jfk-inaugural").seconds() - 11.0).abs() < 0.01);
     }
 }

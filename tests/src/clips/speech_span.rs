@@ -66,18 +66,10 @@ mod tests {
     fn the_measure_agrees_with_what_was_checked_by_hand() {
         for clip in clips::all() {
             let measured = speech_span(&clip.samples).unwrap();
-            assert!(
-                (measured.start - clip.speech.start).abs() < 0.03,
-                "{}: {measured:?}",
-                clip.name
-            );
+            assert!((measured.start - clip.speech.start).abs() < 0.03, "{}: {measured:?}", clip.name);
             // Applause can't be told from speech by its energy.
             if clip.name != "jfk-inaugural" {
-                assert!(
-                    (measured.end - clip.speech.end).abs() < 0.2,
-                    "{}: {measured:?}",
-                    clip.name
-                );
+                assert!((measured.end - clip.speech.end).abs() < 0.2, "{}: {measured:?}", clip.name);
             }
         }
     }

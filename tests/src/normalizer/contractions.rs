@@ -61,12 +61,8 @@ const RULES: &[(&str, &str)] = &[
     (r"'m\b", " am"),
 ];
 
-static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    RULES
-        .iter()
-        .map(|(pattern, words)| (Regex::new(pattern).unwrap(), *words))
-        .collect()
-});
+static COMPILED: LazyLock<Vec<(Regex, &str)>> =
+    LazyLock::new(|| RULES.iter().map(|(pattern, words)| (Regex::new(pattern).unwrap(), *words)).collect());
 
 /// Lower-case text with its contractions and titles written out.
 pub(super) fn expand(text: &str) -> String {
@@ -85,13 +81,7 @@ mod tests {
 
     #[test]
     fn perfect_tense_goes_before_would_and_is() {
-        assert_eq!(
-            expand("she'd been where he'd go"),
-            "she had been where he would go"
-        );
-        assert_eq!(
-            expand("it's got what it's for"),
-            "it has got what it is for"
-        );
+        assert_eq!(expand("she'd been where he'd go"), "she had been where he would go");
+        assert_eq!(expand("it's got what it's for"), "it has got what it is for");
     }
 }

@@ -44,18 +44,11 @@ impl Value {
     }
 
     /// `value` and then a word from `one` to `nineteen`, after another such word or after one of the tens.
-    pub(super) fn then_one(
-        value: Option<Self>,
-        one: i128,
-        after_one: bool,
-        after_ten: bool,
-    ) -> Self {
+    pub(super) fn then_one(value: Option<Self>, one: i128, after_one: bool, after_ten: bool) -> Self {
         let places = if one < 10 { 10 } else { 100 };
         match value {
             None => Self::Integer(one),
-            Some(Self::Integer(value)) if !after_one && value % places == 0 => {
-                Self::Integer(value + one)
-            }
+            Some(Self::Integer(value)) if !after_one && value % places == 0 => Self::Integer(value + one),
             Some(Self::Text(text)) if after_ten && one < 10 => {
                 // The tens wrote a zero where this digit belongs.
                 let stem = text.strip_suffix('0').unwrap_or(&text);

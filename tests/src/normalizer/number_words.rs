@@ -56,9 +56,7 @@ const ONES: [&str; 19] = [
     "eighteen",
     "nineteen",
 ];
-const TENS: [&str; 8] = [
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 /// Names of the powers of a thousand from the first.
 const POWERS: [&str; 11] = [
     "thousand",
@@ -91,10 +89,7 @@ impl Word {
             "double" => Self::Repeat(2),
             "triple" => Self::Repeat(3),
             "point" => Self::Point,
-            _ => one(word)
-                .or_else(|| ten(word))
-                .or_else(|| multiplier(word))
-                .unwrap_or(Self::Other),
+            _ => one(word).or_else(|| ten(word)).or_else(|| multiplier(word)).unwrap_or(Self::Other),
         }
     }
 
@@ -111,10 +106,7 @@ impl Word {
 
 /// The position of `name` in `names`.
 fn place(names: &[&str], name: &str) -> Option<i128> {
-    names
-        .iter()
-        .position(|candidate| *candidate == name)
-        .map(|i| i as i128)
+    names.iter().position(|candidate| *candidate == name).map(|i| i as i128)
 }
 
 /// Below twenty: cardinals, plurals and ordinals.
@@ -137,11 +129,7 @@ fn one(word: &str) -> Option<Word> {
     if let Some(value) = value(word) {
         return Some(Word::One(value));
     }
-    if let Some(value) = word
-        .strip_suffix('s')
-        .and_then(value)
-        .filter(|value| *value != 6)
-    {
+    if let Some(value) = word.strip_suffix('s').and_then(value).filter(|value| *value != 6) {
         return Some(Word::OneWith(value, "s"));
     }
     let regular = |value: &i128| *value > 3 && ![5, 8, 12].contains(value);
@@ -171,10 +159,8 @@ fn multiplier(word: &str) -> Option<Word> {
     if let Some(value) = value(word) {
         return Some(Word::Multiplier(value));
     }
-    let (stem, ending) = word
-        .strip_suffix("th")
-        .map(|stem| (stem, "th"))
-        .or_else(|| word.strip_suffix('s').map(|stem| (stem, "s")))?;
+    let (stem, ending) =
+        word.strip_suffix("th").map(|stem| (stem, "th")).or_else(|| word.strip_suffix('s').map(|stem| (stem, "s")))?;
     Some(Word::MultiplierWith(value(stem)?, ending))
 }
 

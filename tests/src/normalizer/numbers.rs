@@ -58,11 +58,8 @@ fn prepare(text: &str) -> String {
 
 /// Joins money and cents, and writes a lone 1 as a word.
 fn polish(text: &str) -> String {
-    let cents =
-        |captures: &Captures<'_>, group: usize| captures[group].parse::<u8>().unwrap_or_default();
-    let text = MONEY_AND_CENTS.replace_all(text, |c: &Captures<'_>| {
-        format!("{}{}.{:02}", &c[1], &c[2], cents(c, 3))
-    });
+    let cents = |captures: &Captures<'_>, group: usize| captures[group].parse::<u8>().unwrap_or_default();
+    let text = MONEY_AND_CENTS.replace_all(text, |c: &Captures<'_>| format!("{}{}.{:02}", &c[1], &c[2], cents(c, 3)));
     let text = ONLY_CENTS.replace_all(&text, |c: &Captures<'_>| format!("¢{}", cents(c, 1)));
     LONE_ONE.replace_all(&text, "one${1}").into_owned()
 }
@@ -125,14 +122,7 @@ impl Reader {
                 self.emit(current);
             }
             Word::Zero => self.value = Some(Value::append(self.value.take(), "0")),
-            Word::One(one) => {
-                self.value = Some(Value::then_one(
-                    self.value.take(),
-                    one,
-                    after_one,
-                    after_ten,
-                ))
-            }
+            Word::One(one) => self.value = Some(Value::then_one(self.value.take(), one, after_one, after_ten)),
             Word::OneWith(one, ending) => {
                 let value = Value::then_one(self.value.take(), one, after_one, after_ten);
                 self.emit(&format!("{value}{ending}"));
@@ -246,10 +236,7 @@ mod tests {
 
     #[test]
     fn counted_numbers_add_up() {
-        assert_eq!(
-            normalize("two thousand three hundred and forty five"),
-            "2345"
-        );
+        assert_eq!(normalize("two thousand three hundred and forty five"), "2345");
         assert_eq!(normalize("two point five million people"), "2500000 people");
         assert_eq!(normalize("three and a half hours"), "3.5 hours");
     }
@@ -257,10 +244,7 @@ mod tests {
     #[test]
     fn digits_read_one_by_one_are_strung_together() {
         assert_eq!(normalize("one oh one"), "101");
-        assert_eq!(
-            normalize("call five five five double two seven"),
-            "call 555227"
-        );
+        assert_eq!(normalize("call five five five double two seven"), "call 555227");
         assert_eq!(normalize("nineteen eighty four"), "1984");
     }
 
@@ -268,10 +252,7 @@ mod tests {
     fn symbols_go_before_or_after_the_number() {
         assert_eq!(normalize("two dollars and seven cents"), "$2.07");
         assert_eq!(normalize("minus ten per cent"), "-10%");
-        assert_eq!(
-            normalize("the twenty first of the nineteen sixties"),
-            "the 21st of the 1960s"
-        );
+        assert_eq!(normalize("the twenty first of the nineteen sixties"), "the 21st of the 1960s");
     }
 
     #[test]

@@ -56,13 +56,5 @@ pub(super) fn remove_symbols_and_diacritics(text: &str, keep: &str) -> String {
 
 /// Puts a space for every symbol; letters keep their diacritics.
 pub(super) fn remove_symbols(text: &str) -> String {
-    text.nfkc()
-        .map(|c| {
-            if is(&MARK_SYMBOL_OR_PUNCTUATION, c) {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.nfkc().map(|c| if is(&MARK_SYMBOL_OR_PUNCTUATION, c) { ' ' } else { c }).collect()
 }

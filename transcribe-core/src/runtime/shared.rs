@@ -46,7 +46,8 @@ impl Model {
         type Slot = Arc<Mutex<Weak<Model>>>;
         static MODELS: OnceLock<Mutex<HashMap<ModelKey, Slot>>> = OnceLock::new();
 
-        let path = key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
+        let path =
+            key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
         let key = ModelKey { path, engine: EngineKind::WhisperCpp, device: named(key.device) };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);

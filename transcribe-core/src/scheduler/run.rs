@@ -58,7 +58,12 @@ impl Executor {
         let cores = cores.max(1);
         let shared = Arc::new(Shared {
             engine,
-            inner: Mutex::new(Inner { queue: Queue::default(), free_cores: cores, stats: Stats::default(), stopping: false }),
+            inner: Mutex::new(Inner {
+                queue: Queue::default(),
+                free_cores: cores,
+                stats: Stats::default(),
+                stopping: false,
+            }),
             work: Condvar::new(),
             epoch: Instant::now(),
         });

@@ -27,7 +27,7 @@ use std::{collections::VecDeque, ops::Range};
 pub use config::{ConfigError, SegmenterConfig};
 
 use self::history::History;
-use crate::{vad::FRAME, Position};
+use crate::{samples_from_ms, vad::FRAME, Position};
 
 /// Length of a frame on the time line.
 const FRAME_LENGTH: u64 = FRAME as u64;
@@ -109,7 +109,22 @@ struct Span {
     audio_start: Position,
     /// Where the pause under way began.
     pause: Option<Position>,
+    /// The latest stretch behind a long pause, as long as it is too short to be speech by itself.
+    burst: Option<Burst>,
 }
+
+/// A sound behind a long pause: a door, a breath, the first of the applause. It is decoded with the utterance, but if
+/// nothing more comes the utterance is reported to end before it.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    /// Where the pause before it began.
+    pause: Position,
+    /// Where it began.
+    start: Position,
+}
+
+/// A pause of this length parts what comes after it from what was said before: stops inside of words are shorter.
+const LONG_PAUSE: u64 = samples_from_ms(200);
 
 impl Segmenter {
     /// A segmenter at the start of a stream, position 0.
@@ -235,7 +250,7 @@ impl Segmenter {
     fn span(&self, onset: Position) -> Span {
         let back = |from: Position, by: u64| from.saturating_sub(by).max(self.taken);
         let start = back(onset, self.config.speech_pad);
-        Span { onset, start, audio_start: back(start, self.config.pre_roll), pause: None }
+        Span { onset, start, audio_start: back(start, self.config.pre_roll), pause: None, burst: None }
     }
 
     fn span_under_way(&self) -> Option<Span> {
@@ -259,7 +274,13 @@ impl Segmenter {
         };
         let paused = span.pause.is_some();
         if loud {
-            span.pause = None;
+            if let Some(pause) = span.pause.take().filter(|pause| frame - pause >= LONG_PAUSE) {
+                // A burst that is followed by another ends where the first one began.
+                span.burst = Some(Burst { pause: span.burst.map_or(pause, |b| b.pause), start: frame });
+            }
+            if span.burst.is_some_and(|b| frame + FRAME_LENGTH - b.start >= self.config.min_speech) {
+                span.burst = None;
+            }
         } else if quiet {
             span.pause = span.pause.or(Some(frame));
         }
@@ -295,7 +316,8 @@ impl Segmenter {
             // Padding may not make the utterance longer than it may be; speech was cut before it could.
             let limit = self.position.min(spoken.max(span.audio_start + self.config.max_utterance));
             let padded = |by: u64| limit.min(spoken + by);
-            let speech = span.start..padded(self.config.speech_pad);
+            let reported = span.burst.map_or(spoken, |b| b.pause);
+            let speech = span.start..limit.min(reported + self.config.speech_pad);
             let audio = span.audio_start..padded(self.config.speech_pad + self.config.tail());
             self.taken = audio.end;
             self.events.push_back(SegmentEvent::SpeechEnd { utterance, speech, audio, forced: false });
@@ -322,7 +344,7 @@ impl Segmenter {
                     forced: true,
                 });
                 self.taken = at;
-                self.announce(Span { onset: at, start: at, audio_start: at, pause: None });
+                self.announce(Span { onset: at, start: at, audio_start: at, pause: None, burst: None });
             }
         }
     }

@@ -283,7 +283,8 @@ impl Stream {
     /// Samples pushed but not yet dealt with: audio the detector has not seen, and utterances without their final.
     pub fn backlog(&self) -> u64 {
         let unheard = self.audio.end().saturating_sub(self.segmenter.position());
-        let undecoded: u64 = self.utterances().map(|u| if let State::Decoding { samples, .. } = u.state { samples } else { 0 }).sum();
+        let undecoded: u64 =
+            self.utterances().map(|u| if let State::Decoding { samples, .. } = u.state { samples } else { 0 }).sum();
         unheard + undecoded
     }
 
@@ -319,7 +320,12 @@ impl Stream {
             match event {
                 SegmentEvent::SpeechStart { utterance, at, audio_start } => {
                     self.outputs.push_back(Output::SpeechStart { utterance, at });
-                    self.pending.push_back(Pending::Utterance(Utterance::new(utterance, at, audio_start, self.config.partials)));
+                    self.pending.push_back(Pending::Utterance(Utterance::new(
+                        utterance,
+                        at,
+                        audio_start,
+                        self.config.partials,
+                    )));
                 }
                 SegmentEvent::SpeechEnd { utterance, speech, audio, forced } => {
                     self.outputs.push_back(Output::SpeechEnd { utterance, speech: speech.clone() });
@@ -330,7 +336,11 @@ impl Stream {
     }
 
     fn request_final(&mut self, number: u64, speech: Range<Position>, audio: Range<Position>, forced: bool) {
-        let job = Job { audio: self.audio.slice(audio.clone()), options: self.final_options.clone(), cancel: CancelToken::new() };
+        let job = Job {
+            audio: self.audio.slice(audio.clone()),
+            options: self.final_options.clone(),
+            cancel: CancelToken::new(),
+        };
         let age = self.segmenter.position().saturating_sub(speech.end);
         for pending in &mut self.pending {
             if let Pending::Utterance(u) = pending {
@@ -356,7 +366,9 @@ impl Stream {
         }
         u.asked = now;
         let options = match (&self.partial_options.language, &u.language) {
-            (None, Some(language)) => Arc::new(DecodeOptions { language: Some(language.clone()), ..(*self.partial_options).clone() }),
+            (None, Some(language)) => {
+                Arc::new(DecodeOptions { language: Some(language.clone()), ..(*self.partial_options).clone() })
+            }
             _ => self.partial_options.clone(),
         };
         let job = Job { audio: self.audio.slice(u.audio_start..now), options, cancel: u.partials.clone() };
@@ -404,7 +416,9 @@ impl Stream {
                     self.report_progress();
                     self.outputs.push_back(Output::Marker(marker));
                 }
-                Some(Pending::Utterance(Utterance { state: State::Done(output), .. })) => self.outputs.push_back(output),
+                Some(Pending::Utterance(Utterance { state: State::Done(output), .. })) => {
+                    self.outputs.push_back(output)
+                }
                 _ => break,
             }
         }
@@ -477,7 +491,9 @@ impl Utterance {
                 forced,
                 hypothesis,
             }),
-            Err(error) => Output::Failed { utterance: self.number, speech: self.speech.clone(), error: error.to_string() },
+            Err(error) => {
+                Output::Failed { utterance: self.number, speech: self.speech.clone(), error: error.to_string() }
+            }
         });
     }
 }

@@ -134,21 +134,28 @@ fn progress_never_passes_an_utterance_without_its_final() {
 
 #[test]
 fn partials_come_at_the_interval_and_cease_with_the_utterance() {
-    let mut rig = Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
+    let mut rig =
+        Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
     rig.push(&talk(&[1.0, 2.2, 1.0]));
-    let partials: Vec<_> =
-        rig.outputs.iter().filter_map(|o| if let Output::Partial(p) = o { Some((p.revision, p.span.end)) } else { None }).collect();
+    let partials: Vec<_> = rig
+        .outputs
+        .iter()
+        .filter_map(|o| if let Output::Partial(p) = o { Some((p.revision, p.span.end)) } else { None })
+        .collect();
     assert!((4..=5).contains(&partials.len()), "{partials:?}");
     for (i, (revision, end)) in partials.iter().enumerate() {
         assert_eq!(*revision, i as u32 + 1);
         assert!((seconds(*end) - (1.0 + 0.5 * (i + 1) as f64)).abs() < 0.1);
     }
-    assert!(matches!(rig.outputs.iter().rfind(|o| !matches!(o, Output::Progress(_))), Some(Output::Final(f)) if f.revision == partials.len() as u32 + 1));
+    assert!(
+        matches!(rig.outputs.iter().rfind(|o| !matches!(o, Output::Progress(_))), Some(Output::Final(f)) if f.revision == partials.len() as u32 + 1)
+    );
 }
 
 #[test]
 fn a_partial_is_cancelled_when_its_utterance_ends() {
-    let mut rig = Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
+    let mut rig =
+        Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
     rig.prompt = false;
     rig.push(&talk(&[0.5, 1.2]));
     let partial = rig.jobs.last().unwrap().clone();
@@ -205,7 +212,8 @@ fn a_long_gap_ends_the_utterance_and_keeps_time() {
 fn the_audio_of_a_job_is_the_audio_of_its_place() {
     let mut rig = Rig::new(config());
     rig.prompt = false;
-    let audio: Vec<f32> = talk(&[1.0, 1.0, 1.0, 1.0, 1.0]).iter().enumerate().map(|(i, x)| x * (0.5 + i as f32 / 4e5)).collect();
+    let audio: Vec<f32> =
+        talk(&[1.0, 1.0, 1.0, 1.0, 1.0]).iter().enumerate().map(|(i, x)| x * (0.5 + i as f32 / 4e5)).collect();
     rig.push(&audio);
     for (id, job) in std::mem::take(&mut rig.jobs) {
         rig.stream.push_result(id, Ok(hypothesis(&job)));

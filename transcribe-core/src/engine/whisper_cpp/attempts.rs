@@ -1,7 +1,8 @@
 //! Which attempts a job gets, and which one is taken.
 //!
 //! 1. At temperature 0 in the context that the [`ContextPolicy`](crate::engine::ContextPolicy) allows.
-//! 2. If a guard trips: again in the full context.
+//! 2. If a guard trips: again in the full context. Likewise if all guards are passed, but with little confidence: on
+//!    noisy speech, that is where the short context costs words.
 //! 3. If it still does: at temperatures 0.2 … 1.0, the likeliest of five samplings each, as the reference.
 //!
 //! The first attempt that passes the guards is taken, as is one that says there is no speech. If none passes, the
@@ -51,7 +52,11 @@ pub(super) fn run(lease: &mut Lease<'_>, context: &WhisperContext, work: &Work<'
     let mut attempts = Attempts { lease, context, work, made: 0 };
     let first = attempts.make(work.first_context(), 0.0)?;
     if let Some(hypothesis) = attempts.take(&first) {
-        return Ok(hypothesis);
+        if !attempts.is_shaky(&first) {
+            return Ok(hypothesis);
+        }
+        let second = attempts.make(work.full_context, 0.0)?;
+        return Ok(attempts.take(&second).unwrap_or(hypothesis));
     }
     if !work.options.fallback {
         let words = if first.verdict == Verdict::Loop { Vec::new() } else { first.words.clone() };
@@ -183,6 +188,15 @@ impl Attempts<'_, '_, '_> {
             failed.push(attempt);
         }
         Ok(None)
+    }
+
+    /// Whether a shortened context may be to blame for how little the model believes in what it wrote.
+    fn is_shaky(&self, attempt: &Attempt) -> bool {
+        let work = self.work;
+        work.options.fallback
+            && attempt.context < work.full_context
+            && attempt.verdict == Verdict::Good
+            && attempt.avg_logprob < work.options.guards.short_context_logprob
     }
 
     /// The hypothesis if the attempt needs no other.
