@@ -190,13 +190,16 @@ impl Attempts<'_, '_, '_> {
         Ok(None)
     }
 
-    /// Whether a shortened context may be to blame for how little the model believes in what it wrote.
+    /// Whether a shortened context may be to blame for how little the model believes in what it wrote, or that it
+    /// found no speech where the detector did.
     fn is_shaky(&self, attempt: &Attempt) -> bool {
         let work = self.work;
-        work.options.fallback
-            && attempt.context < work.full_context
-            && attempt.verdict == Verdict::Good
-            && attempt.avg_logprob < work.options.guards.short_context_logprob
+        let doubtful = match attempt.verdict {
+            Verdict::Good => attempt.avg_logprob < work.options.guards.short_context_logprob,
+            Verdict::Silence => true,
+            Verdict::Unsure | Verdict::Loop => false,
+        };
+        doubtful && work.options.fallback && attempt.context < work.full_context
     }
 
     /// The hypothesis if the attempt needs no other.
