@@ -150,15 +150,15 @@ impl WhisperTranscribe {
         match refused {
             None => self.make_room(&session, upstream),
             Some(Refusal::NotNegotiated) => {
-                gst::element_imp_error!(self, gst::CoreError::Negotiation, ["Audio came before its caps: put a parser, decoder or capsfilter in front that sets audio/x-raw caps"]);
+                gst::element_imp_error!(self, gst::CoreError::Negotiation, ("Audio came before its caps: put a parser, decoder or capsfilter in front that sets audio/x-raw caps"));
                 Err(gst::FlowError::NotNegotiated)
             }
             Some(Refusal::NoSegment) => {
-                gst::element_imp_error!(self, gst::StreamError::Format, ["Audio came without a segment in time: put an element in front that gives time, such as a demuxer, audioparse or appsrc with format=time"]);
+                gst::element_imp_error!(self, gst::StreamError::Format, ("Audio came without a segment in time: put an element in front that gives time, such as a demuxer, audioparse or appsrc with format=time"));
                 Err(gst::FlowError::Error)
             }
             Some(Refusal::BadBuffer(error)) => {
-                gst::element_imp_error!(self, gst::StreamError::Format, ["Audio cannot be read: {error}"]);
+                gst::element_imp_error!(self, gst::StreamError::Format, ("Audio cannot be read: {error}"));
                 Err(gst::FlowError::Error)
             }
         }
@@ -198,7 +198,7 @@ impl WhisperTranscribe {
             gst::element_imp_error!(
                 self,
                 gst::ResourceError::Busy,
-                ["Transcription is {} s behind the live source, more than max-backlog allows ({limit} s): use a smaller or quantised model, a faster device, or fewer streams", backlog.seconds()]
+                ("Transcription is {} s behind the live source, more than max-backlog allows ({limit} s): use a smaller or quantised model, a faster device, or fewer streams", backlog.seconds())
             );
             session.fail();
             return Err(gst::FlowError::Error);
@@ -275,7 +275,7 @@ impl WhisperTranscribe {
                 true
             }
             Err(error) => {
-                gst::element_imp_error!(self, gst::CoreError::Negotiation, ["{error}"]);
+                gst::element_imp_error!(self, gst::CoreError::Negotiation, ("{error}"));
                 false
             }
         }
@@ -286,7 +286,7 @@ impl WhisperTranscribe {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                ["The segment is in {:?}, not in time: put an element in front that gives time, such as a demuxer, audioparse or appsrc with format=time", event.segment().format()]
+                ("The segment is in {:?}, not in time: put an element in front that gives time, such as a demuxer, audioparse or appsrc with format=time", event.segment().format())
             );
             return false;
         };

@@ -51,17 +51,17 @@ impl WhisperTranscribe {
     fn open(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings().clone();
         let library = settings.library();
-        let config = settings.stream().map_err(|e| gst::error_msg!(gst::LibraryError::Settings, ["{e}"]))?;
+        let config = settings.stream().map_err(|e| gst::error_msg!(gst::LibraryError::Settings, ("{e}")))?;
         let hub = Hub::shared(settings.vad_kind(), library.as_deref())
-            .map_err(|e| gst::error_msg!(gst::LibraryError::Init, ["{e}"]))?;
+            .map_err(|e| gst::error_msg!(gst::LibraryError::Init, ("{e}")))?;
         let stream = StreamHandle::open(hub, config, settings.final_target(), settings.thread_count())
-            .map_err(|e| gst::error_msg!(gst::LibraryError::Settings, ["{e}"]))?;
+            .map_err(|e| gst::error_msg!(gst::LibraryError::Settings, ("{e}")))?;
         let session = Session::new(stream);
         *self.intake() = Intake::default();
         *self.delivery() = Delivery::default();
         *lock(&self.session) = Some(session.clone());
         loader::start(&self.obj(), &session, settings)
-            .map_err(|e| gst::error_msg!(gst::ResourceError::Failed, ["Cannot start a thread: {e}"]))
+            .map_err(|e| gst::error_msg!(gst::ResourceError::Failed, ("Cannot start a thread: {e}")))
     }
 
     fn interrupt(&self) {

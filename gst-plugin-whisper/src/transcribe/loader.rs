@@ -95,10 +95,10 @@ fn progress(element: &super::WhisperTranscribe, kind: gst::ProgressType, code: &
 fn post(element: &super::WhisperTranscribe, error: &LoadError) {
     let imp = element.imp();
     match error {
-        LoadError::Model(e) => gst::element_imp_error!(imp, gst::ResourceError::NotFound, ["{e}"]),
-        LoadError::Engine(e @ EngineError::Device { .. }) => gst::element_imp_error!(imp, gst::ResourceError::OpenReadWrite, ["{e}"]),
-        LoadError::Engine(e @ EngineError::Options(_)) => gst::element_imp_error!(imp, gst::LibraryError::Settings, ["{e}"]),
-        LoadError::Engine(e) => gst::element_imp_error!(imp, gst::ResourceError::OpenRead, ["{e}"]),
-        LoadError::Options(e) => gst::element_imp_error!(imp, gst::LibraryError::Settings, ["{e}"]),
+        LoadError::Model(e) => gst::element_imp_error!(imp, gst::ResourceError::NotFound, ("{e}")),
+        LoadError::Engine(e @ EngineError::Device { .. }) => gst::element_imp_error!(imp, gst::ResourceError::OpenReadWrite, ("{e}")),
+        LoadError::Engine(e @ EngineError::Options(_)) => gst::element_imp_error!(imp, gst::LibraryError::Settings, ("{e}")),
+        LoadError::Engine(e) => gst::element_imp_error!(imp, gst::ResourceError::OpenRead, ("{e}")),
+        LoadError::Options(e) => gst::element_imp_error!(imp, gst::LibraryError::Settings, ("{e}")),
     }
 }

@@ -73,7 +73,7 @@ impl WhisperTranscribe {
             Next::TimedOut => Ok(gst::FlowSuccess::Ok),
             Next::Interrupted => Err(gst::FlowError::Flushing),
             Next::Broken(error) => {
-                gst::element_imp_error!(self, gst::LibraryError::Failed, ["{error}"]);
+                gst::element_imp_error!(self, gst::LibraryError::Failed, ("{error}"));
                 session.fail();
                 Err(gst::FlowError::Error)
             }
@@ -90,7 +90,7 @@ impl WhisperTranscribe {
             gst::FlowError::Flushing | gst::FlowError::Eos => {}
             flow => {
                 if !session.has_failed() {
-                    gst::element_imp_error!(self, gst::StreamError::Failed, ["Downstream does not take the text: {flow:?}"]);
+                    gst::element_imp_error!(self, gst::StreamError::Failed, ("Downstream does not take the text: {flow:?}"));
                 }
                 session.stream.interrupt();
                 self.srcpad.push_event(gst::event::Eos::new());
@@ -108,7 +108,7 @@ impl WhisperTranscribe {
             },
             Output::Progress(progress) => self.progress(session, progress),
             Output::Failed { utterance, error, .. } => {
-                gst::element_imp_error!(self, gst::LibraryError::Failed, ["No text for utterance {utterance}: {error}"]);
+                gst::element_imp_error!(self, gst::LibraryError::Failed, ("No text for utterance {utterance}: {error}"));
                 session.fail();
                 Err(gst::FlowError::Error)
             }
@@ -300,7 +300,7 @@ impl WhisperTranscribe {
         let template = self.srcpad.pad_template_caps();
         let mut caps = self.srcpad.peer_query_caps(Some(&template));
         if caps.is_empty() {
-            gst::element_imp_error!(self, gst::CoreError::Negotiation, ["Downstream takes neither text/x-raw, format=utf8 nor application/x-json"]);
+            gst::element_imp_error!(self, gst::CoreError::Negotiation, ("Downstream takes neither text/x-raw, format=utf8 nor application/x-json"));
             return Err(gst::FlowError::NotNegotiated);
         }
         caps.fixate();
