@@ -5,7 +5,7 @@ pub(crate) mod transcribe;
 
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
@@ -92,7 +92,7 @@ pub(crate) struct ElementArgs {
     pub(crate) task: Option<Task>,
 
     /// Width of the beam search, 1 for greedy: wider is slower and at times better.
-    #[arg(long, value_name = "WIDTH", value_parser = RangedU64ValueParser::<u32>::new().range(1..=16))]
+    #[arg(long, value_name = "WIDTH")]
     pub(crate) beam_size: Option<u32>,
 
     /// Text in the style to write in, with the names that will come up.
@@ -104,7 +104,7 @@ pub(crate) struct ElementArgs {
     pub(crate) device: Option<String>,
 
     /// CPU threads for one utterance.
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1024))]
+    #[arg(long, value_name = "N")]
     pub(crate) threads: Option<u32>,
 
     /// Inference engine.
@@ -116,7 +116,7 @@ pub(crate) struct ElementArgs {
     pub(crate) vad: Option<Vad>,
 
     /// Milliseconds of speech between two partial results.
-    #[arg(long, value_name = "MS", value_parser = RangedU64ValueParser::<u32>::new().range(50..=60_000))]
+    #[arg(long, value_name = "MS")]
     pub(crate) partial_interval: Option<u32>,
 
     /// ONNX Runtime library for the Silero VAD.

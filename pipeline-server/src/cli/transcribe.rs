@@ -82,7 +82,7 @@ fn in_input(error: pipeline::Error, input: &str) -> anyhow::Error {
             let name = if input == "-" { "stdin" } else { input };
             anyhow::Error::new(error).context(name.to_owned())
         }
-        E::Unreadable { .. } | E::Model { .. } | E::Output(_) => error.into(),
+        E::Unreadable { .. } | E::Setting(_) | E::Model { .. } | E::Output(_) => error.into(),
     }
 }
 
@@ -153,12 +153,12 @@ fn properties(args: &ElementArgs, partials: bool) -> Vec<(&'static str, Setting)
     let text = |value: &Option<String>| value.clone().map(Setting::Text);
     let library = args.onnxruntime.as_ref().map(|path| Setting::Text(path.to_string_lossy().into_owned()));
     let task = args.task.map(|task| match task {
-        Task::Transcribe => Setting::Nick("transcribe"),
-        Task::Translate => Setting::Nick("translate"),
+        Task::Transcribe => Setting::nick("transcribe"),
+        Task::Translate => Setting::nick("translate"),
     });
     let vad = args.vad.map(|vad| match vad {
-        Vad::Silero => Setting::Nick("silero"),
-        Vad::Energy => Setting::Nick("energy"),
+        Vad::Silero => Setting::nick("silero"),
+        Vad::Energy => Setting::nick("energy"),
     });
     let partials = if partials { "interval" } else { "none" };
     [
@@ -169,9 +169,9 @@ fn properties(args: &ElementArgs, partials: bool) -> Vec<(&'static str, Setting)
         ("initial-prompt", text(&args.initial_prompt)),
         ("device", text(&args.device)),
         ("threads", args.threads.map(Setting::Number)),
-        ("engine", text(&args.engine)),
+        ("engine", args.engine.as_deref().map(Setting::nick)),
         ("vad", vad),
-        ("partials", Some(Setting::Nick(partials))),
+        ("partials", Some(Setting::nick(partials))),
         ("partial-interval", args.partial_interval.map(Setting::Number)),
         ("onnxruntime", library),
     ]
@@ -233,7 +233,7 @@ mod tests {
         let partials = |args, terminal| {
             let plan = plan(args, terminal).unwrap();
             let nick = if plan.partials { "interval" } else { "none" };
-            assert!(plan.options.properties.contains(&("partials", Setting::Nick(nick))));
+            assert!(plan.options.properties.contains(&("partials", Setting::nick(nick))));
             plan.partials
         };
         assert!(partials("a.wav", true));
@@ -260,9 +260,9 @@ mod tests {
             plan.options.properties,
             [
                 ("model", Setting::Text("base".into())),
-                ("task", Setting::Nick("translate")),
+                ("task", Setting::nick("translate")),
                 ("beam-size", Setting::Number(5)),
-                ("partials", Setting::Nick("none")),
+                ("partials", Setting::nick("none")),
             ]
         );
     }

@@ -16,6 +16,8 @@ const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 /// Columns of rows with word times where there is no screen.
 const ROW: usize = 100;
+/// Columns of text in a row at least, however narrow the screen is.
+const LEAST_ROW: usize = 16;
 
 /// A terminal.
 pub(crate) struct Screen {
@@ -84,6 +86,21 @@ impl Live {
         out.flush()
     }
 
+    /// A line that stays: on a screen it goes on beneath its beginning instead of breaking inside a word.
+    fn line(&self, times: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        let indent = times.width() + 1;
+        let room = match &self.screen {
+            Some(screen) => (screen.columns)().saturating_sub(indent).max(LEAST_ROW),
+            None => usize::MAX,
+        };
+        let mut margin = self.dim(times) + " ";
+        for row in rows(text, room) {
+            writeln!(out, "{margin}{row}")?;
+            margin = " ".repeat(indent);
+        }
+        Ok(())
+    }
+
     fn word_rows(&self, words: &[Word], out: &mut dyn Write) -> io::Result<()> {
         let indent = " ".repeat(4);
         let mut row = String::new();
@@ -123,8 +140,7 @@ impl Output for Live {
             Event::Final(last) => {
                 self.close(out)?;
                 if let Some(last) = spoken(event) {
-                    let times = times(last.start, Some(last.end));
-                    writeln!(out, "{} {}", self.dim(&times), one_line(&last.text))?;
+                    self.line(&times(last.start, Some(last.end)), &one_line(&last.text), out)?;
                 }
                 if self.words {
                     self.word_rows(&last.words, out)?;
@@ -158,6 +174,21 @@ fn clock(seconds: f64) -> String {
     } else {
         format!("{minutes}:{seconds:02}.{hundredths:02}")
     }
+}
+
+/// `text` broken between words into rows of at most so many columns; a longer word has a row of its own.
+fn rows(text: &str, columns: usize) -> Vec<&str> {
+    let mut rows = Vec::new();
+    let (mut from, mut to) = (0, 0);
+    for (space, _) in text.match_indices(' ').chain([(text.len(), "")]) {
+        if to > from && text[from..space].width() > columns {
+            rows.push(&text[from..to]);
+            from = to + 1;
+        }
+        to = space;
+    }
+    rows.push(&text[from..]);
+    rows
 }
 
 /// The ends of both that fit `columns` together with a space between; the newest words are the ones to see.
@@ -263,6 +294,21 @@ mod tests {
                 assert!(row.width() < columns.max(23), "{columns}: {row:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_final_goes_on_beneath_its_beginning() {
+        let shown = written(on_screen(40), &[said(0, 0.5, 1.5, "And so my fellow Americans")], None);
+        let margin = " ".repeat(20);
+        assert_eq!(shown, format!("[0:00.50 → 0:01.50] And so my fellow\n{margin}Americans\n"));
+    }
+
+    #[test]
+    fn rows_break_between_words() {
+        assert_eq!(rows("one two three", 7), ["one two", "three"]);
+        assert_eq!(rows("one two three", usize::MAX), ["one two three"]);
+        assert_eq!(rows("a incomprehensible b", 5), ["a", "incomprehensible", "b"]);
+        assert_eq!(rows("", 5), [""]);
     }
 
     #[test]

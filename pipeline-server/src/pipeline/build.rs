@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gst::glib;
 use gst::prelude::*;
 
-use super::{Error, MissingPlugin, Options, Setting, Source};
+use super::{Error, MissingPlugin, Options, Source};
 
 const ELEMENT: &str = "whispertranscribe";
 /// Name of the application message that says there is no audio in the input.
@@ -48,11 +48,7 @@ impl Parts {
 
         let transcriber = make(ELEMENT)?;
         for (name, value) in &options.properties {
-            match value {
-                Setting::Text(text) => transcriber.set_property(name, text),
-                Setting::Number(number) => transcriber.set_property(name, number),
-                Setting::Nick(nick) => transcriber.set_property_from_str(name, nick),
-            }
+            value.apply(&transcriber, name)?;
         }
 
         // Results are read from the bus, where partials are too; downstream there is nothing to wait for.

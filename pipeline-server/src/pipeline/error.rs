@@ -39,6 +39,9 @@ pub(crate) enum Error {
         /// Where it happened.
         debug: Option<String>,
     },
+    /// A setting that the element does not take, or that the model can't meet.
+    #[error("{0}")]
+    Setting(String),
     /// Anything else that broke the pipeline.
     #[error("{message}")]
     Failed {
@@ -59,6 +62,9 @@ impl Error {
         let message = error.message().to_owned();
         let debug = debug.map(str::to_owned);
         if ours {
+            if error.matches(gst::LibraryError::Settings) {
+                return Self::Setting(message);
+            }
             if error.is::<gst::ResourceError>() || error.is::<gst::LibraryError>() {
                 return Self::Model { message, debug };
             }
@@ -85,6 +91,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Unreadable { .. } | Self::Input { .. } | Self::NoAudio | Self::MissingPlugin(_) => Exit::Input,
+            Self::Setting(_) => Exit::Usage,
             Self::Model { .. } => Exit::Model,
             Self::Failed { .. } | Self::Output(_) => Exit::Failed,
         }
@@ -99,10 +106,12 @@ mod tests {
     fn who_said_it_decides_the_exit_code() {
         let not_found = glib::Error::new(gst::ResourceError::NotFound, "?");
         let stream = glib::Error::new(gst::StreamError::Decode, "?");
+        let settings = glib::Error::new(gst::LibraryError::Settings, "?");
         let library = glib::Error::new(gst::LibraryError::Init, "?");
         let exit = |error, ours| Error::from_message(error, None, ours).exit();
         assert_eq!(exit(&not_found, true), Exit::Model);
         assert_eq!(exit(&library, true), Exit::Model);
+        assert_eq!(exit(&settings, true), Exit::Usage);
         assert_eq!(exit(&stream, true), Exit::Failed);
         assert_eq!(exit(&not_found, false), Exit::Input);
         assert_eq!(exit(&stream, false), Exit::Input);

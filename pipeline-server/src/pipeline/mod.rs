@@ -7,6 +7,7 @@
 mod build;
 mod error;
 mod missing;
+mod setting;
 mod source;
 
 use std::io;
@@ -20,21 +21,11 @@ use crate::signals::{self, Signals};
 use build::{Parts, NO_AUDIO};
 pub(crate) use error::Error;
 use missing::MissingPlugin;
+pub(crate) use setting::Setting;
 pub(crate) use source::Source;
 
 /// How often the observer hears of the position.
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(200);
-
-/// A value for one of the element's properties.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Setting {
-    /// For a string.
-    Text(String),
-    /// For an unsigned integer.
-    Number(u32),
-    /// For an enumeration, by nick.
-    Nick(&'static str),
-}
 
 /// How the pipeline runs.
 #[derive(Debug, Clone, Default)]
@@ -234,9 +225,20 @@ impl<'a> Running<'a> {
             if message.error().matches(gst::CoreError::MissingPlugin) {
                 return Error::NoAudio;
             }
+            if is_remote_source(message.src()) && message.error().matches(gst::StreamError::Failed) {
+                let debug = message.debug().map(Into::into);
+                let text = "no data comes from there; is the address right, and does the server answer?";
+                return Error::Input { message: text.into(), debug };
+            }
         }
         Error::from_message(&message.error(), message.debug().as_deref(), ours)
     }
+}
+
+/// Whether it reads from a network, where GStreamer often says no more than that the stream broke off.
+fn is_remote_source(object: Option<&gst::Object>) -> bool {
+    let uri = object.and_then(|object| object.dynamic_cast_ref::<gst::URIHandler>()).and_then(|source| source.uri());
+    uri.is_some_and(|uri| !uri.starts_with("file:") && !uri.starts_with("fd:"))
 }
 
 fn is_about_a_decoder(error: &glib::Error) -> bool {

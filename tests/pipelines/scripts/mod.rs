@@ -1,0 +1,8 @@
+//! Each launch line in `pipelines/`.
+
+mod burned_in;
+mod files;
+mod live;
+mod microphone;
+mod two_languages;
+mod usage;
