@@ -45,7 +45,10 @@ fn clips_as_s16_48_khz_stereo() {
 fn clips_as_f32_16_khz() {
     let signal = Composition::long();
     let heard = transcribe(&signal.samples, &Feed::default(), "");
-    println!("probabilities {:?}", heard.named("final").map(|f| (f.get::<f64>("probability").unwrap() * 100.0).round()).collect::<Vec<_>>());
+    println!(
+        "probabilities {:?}",
+        heard.named("final").map(|f| (f.get::<f64>("probability").unwrap() * 100.0).round()).collect::<Vec<_>>()
+    );
     assert_words(&signal, &heard, 5.0, "F32 16 kHz");
     assert_times(&signal, &heard, 0.2);
 }

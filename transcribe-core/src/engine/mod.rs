@@ -250,6 +250,9 @@ pub trait Engine: Send + Sync {
     /// How many jobs one call of [`transcribe`](Self::transcribe) gains from: 1 on a CPU, many on a GPU.
     fn batch_size(&self) -> usize;
 
+    /// How many CPU threads one job gains from when nobody set a number.
+    fn threads_per_job(&self) -> usize;
+
     /// Whether `options` fit the model; called before a stream is opened so that errors come early.
     fn check(&self, options: &DecodeOptions) -> Result<(), EngineError>;
 

@@ -15,6 +15,9 @@ use crate::stream::{JobKind, Output, Request, Stream, StreamConfig};
 use crate::vad::Lane;
 use crate::{seconds, Position, SAMPLE_RATE};
 
+/// Outputs that may wait to be read before partials are left out and a caller that can wait is made to.
+const UNREAD: usize = 256;
+
 /// Counters of one stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamStats {
@@ -118,6 +121,9 @@ impl StreamShared {
     /// After any change of the stream: requests to the scheduler, outputs to the reader.
     fn drain(&self, inner: &mut Inner) {
         while let Some(request) = inner.stream.poll_request() {
+            if matches!(request, Request::Decode { id, .. } if id.kind == JobKind::Final) {
+                inner.stats.submitted += 1;
+            }
             match inner.model.clone() {
                 Some(model) => self.request(inner, &model, request),
                 None => hold(&mut inner.waiting, request),
@@ -127,6 +133,7 @@ impl StreamShared {
         while let Some(output) = inner.stream.poll() {
             match (&output, inner.outputs.back_mut()) {
                 (Output::Progress(new), Some(Output::Progress(last))) => *last = *new,
+                (Output::Partial(_), _) if inner.outputs.len() >= UNREAD => {}
                 _ => inner.outputs.push_back(output),
             }
         }
@@ -157,7 +164,6 @@ impl StreamShared {
                 });
                 match id.kind {
                     JobKind::Final => {
-                        inner.stats.submitted += 1;
                         let age = Duration::from_secs_f64(seconds(age));
                         let due_in = inner.latency_target.saturating_sub(age);
                         model.executor().submit_final(self.id, job, inner.threads, due_in, reply);
@@ -277,7 +283,7 @@ impl StreamHandle {
         self.shared.lock().stream.backlog()
     }
 
-    /// Waits until the backlog is at most `samples`. False: interrupted, broken or timed out first.
+    /// Waits until the backlog is at most `samples` and the reader keeps up. False: interrupted, broken or timed out first.
     pub fn wait_for_room(&self, samples: u64, timeout: Option<Duration>) -> bool {
         let deadline = timeout.map(|t| Instant::now() + t);
         let mut inner = self.shared.lock();
@@ -285,7 +291,7 @@ impl StreamHandle {
             if inner.interrupted || inner.broken.is_some() {
                 return false;
             }
-            if inner.stream.backlog() <= samples {
+            if inner.stream.backlog() <= samples && inner.outputs.len() < UNREAD {
                 return true;
             }
             let left = deadline.map_or(Duration::from_secs(3600), |d| d.saturating_duration_since(Instant::now()));
@@ -310,6 +316,9 @@ impl StreamHandle {
                     Output::Failed { .. } => inner.stats.failed += 1,
                     Output::Partial(_) => inner.stats.partials += 1,
                     _ => {}
+                }
+                if inner.outputs.len() + 1 == UNREAD {
+                    self.shared.room.notify_one();
                 }
                 return Next::Output(output);
             }

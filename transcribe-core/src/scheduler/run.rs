@@ -1,7 +1,7 @@
 //! The executor: worker threads that take tasks from the [`Queue`](super::decide::Queue) and run them on the engine.
 //!
-//! Workers share a budget of cores. A task that runs alone gets all that are free, tasks that queue up get one each,
-//! so the sum of their threads never exceeds the cores.
+//! Workers share a budget of cores. A task that runs alone gets as many as the engine says it gains from, tasks that
+//! queue up get one each, so the sum of their threads never exceeds the cores.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -158,7 +158,8 @@ fn work(shared: &Shared) {
         }
         let tasks = inner.queue.take_batch(shared.now(), shared.engine.batch_size().max(1));
         let asked = tasks.iter().filter_map(|t| t.payload.threads).max();
-        let threads = asked.unwrap_or(inner.free_cores / (1 + inner.queue.len())).clamp(1, inner.free_cores);
+        let fair = (inner.free_cores / (1 + inner.queue.len())).min(shared.engine.threads_per_job());
+        let threads = asked.unwrap_or(fair).clamp(1, inner.free_cores);
         inner.free_cores -= threads;
         drop(inner);
         run(shared, tasks, threads);

@@ -92,7 +92,7 @@ enum State {
 
 /// A line of things to give out in order: utterances' finals and markers.
 enum Pending {
-    Utterance(Utterance),
+    Utterance(Box<Utterance>),
     Marker(u64),
 }
 
@@ -304,7 +304,7 @@ impl Stream {
     }
 
     fn utterances(&self) -> impl Iterator<Item = &Utterance> {
-        self.pending.iter().filter_map(|p| if let Pending::Utterance(u) = p { Some(u) } else { None })
+        self.pending.iter().filter_map(|p| if let Pending::Utterance(u) = p { Some(u.as_ref()) } else { None })
     }
 
     /// After each frame: what the segmenter found, a partial that is due, audio no longer needed, progress.
@@ -320,12 +320,12 @@ impl Stream {
             match event {
                 SegmentEvent::SpeechStart { utterance, at, audio_start } => {
                     self.outputs.push_back(Output::SpeechStart { utterance, at });
-                    self.pending.push_back(Pending::Utterance(Utterance::new(
+                    self.pending.push_back(Pending::Utterance(Box::new(Utterance::new(
                         utterance,
                         at,
                         audio_start,
                         self.config.partials,
-                    )));
+                    ))));
                 }
                 SegmentEvent::SpeechEnd { utterance, speech, audio, forced } => {
                     self.outputs.push_back(Output::SpeechEnd { utterance, speech: speech.clone() });
@@ -416,10 +416,12 @@ impl Stream {
                     self.report_progress();
                     self.outputs.push_back(Output::Marker(marker));
                 }
-                Some(Pending::Utterance(Utterance { state: State::Done(output), .. })) => {
-                    self.outputs.push_back(output)
+                Some(Pending::Utterance(utterance)) => {
+                    if let State::Done(output) = utterance.state {
+                        self.outputs.push_back(output);
+                    }
                 }
-                _ => break,
+                None => break,
             }
         }
         self.report_progress();

@@ -30,6 +30,8 @@ const LONGEST: usize = 30 * SAMPLE_RATE as usize;
 const SHORTEST: usize = SAMPLE_RATE as usize;
 /// Audio without a sample over this (−80 dBFS) is digital silence.
 const SILENCE: f32 = 1e-4;
+/// Width of the base model; of larger models the products are large enough to be shared among threads.
+const SMALL_STATE: usize = 512;
 /// Tokens of a prompt that Whisper can take.
 const PROMPT_TOKENS: usize = 223;
 /// Bytes of a prompt's end that hold as many tokens for sure.
@@ -40,6 +42,7 @@ pub struct WhisperCpp {
     pool: Pool,
     info: ModelInfo,
     languages: usize,
+    threads_per_job: usize,
 }
 
 impl WhisperCpp {
@@ -62,7 +65,8 @@ impl WhisperCpp {
         };
         let pool = Pool::new(context, max_states);
         pool.lend(&Default::default()).map_err(|e| error(e.to_string()))?;
-        Ok(Self { pool, info, languages: header.languages().min(LANGUAGES.len()) })
+        let threads_per_job = if header.text_state <= SMALL_STATE { 1 } else { usize::MAX };
+        Ok(Self { pool, info, languages: header.languages().min(LANGUAGES.len()), threads_per_job })
     }
 
     fn run(&self, job: &Job, threads: usize) -> Result<Hypothesis, EngineError> {
@@ -148,6 +152,12 @@ impl Engine for WhisperCpp {
     /// 1: whisper.cpp decodes one piece of audio at a time on GPUs, too; several states side by side use them better.
     fn batch_size(&self) -> usize {
         1
+    }
+
+    /// 1 for tiny and base: ggml's threads spin where they wait for each other, after every small product. On a machine
+    /// with other work two of them were five times slower than one.
+    fn threads_per_job(&self) -> usize {
+        self.threads_per_job
     }
 
     fn check(&self, options: &DecodeOptions) -> Result<(), EngineError> {
