@@ -131,9 +131,10 @@ impl StreamShared {
         }
         let before = inner.outputs.len();
         while let Some(output) = inner.stream.poll() {
+            let unread = inner.outputs.len();
             match (&output, inner.outputs.back_mut()) {
                 (Output::Progress(new), Some(Output::Progress(last))) => *last = *new,
-                (Output::Partial(_), _) if inner.outputs.len() >= UNREAD => {}
+                (Output::Partial(_), _) if unread >= UNREAD => {}
                 _ => inner.outputs.push_back(output),
             }
         }
