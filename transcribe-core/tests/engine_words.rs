@@ -54,7 +54,9 @@ fn real_speech_becomes_its_words() {
         let hypothesis = plain(&engine, &clip.audio);
         assert_sound(&hypothesis, &clip.audio);
         assert!(hypothesis.no_speech_probability < 0.3 && hypothesis.avg_logprob > -0.8, "{hypothesis:?}");
-        assert_eq!((hypothesis.language.as_str(), hypothesis.attempts), ("en", 1));
+        // At most a second look at the full context; no guard trips on clean speech.
+        assert_eq!((hypothesis.language.as_str(), hypothesis.temperature), ("en", 0.0));
+        assert!(hypothesis.attempts <= 2, "{hypothesis:?}");
         wrong += errors(&hypothesis.text(), &clip.text);
         total += words(&clip.text).len();
     }
