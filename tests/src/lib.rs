@@ -4,8 +4,9 @@
 //! send it through the thing under test, and compare the words that come back ([`wer`], which looks at them
 //! through Whisper's own text [`normalizer`]). [`rss`] watches what a process costs meanwhile.
 //!
-//! Nothing here knows GStreamer or the transcriber, so that a fault there can't hide itself here. Everything is
-//! deterministic: the same arguments give the same samples on every machine.
+//! These modules don't know GStreamer or the transcriber, so that a fault there can't hide itself here; what drives the
+//! element is in the programs `bench` and `soak`, which stand beside them. Everything is deterministic: the same
+//! arguments give the same samples on every machine.
 
 // Helpers of tests: a broken fixture should stop the test where it is found.
 #![allow(clippy::unwrap_used)]

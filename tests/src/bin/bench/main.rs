@@ -1,0 +1,123 @@
+//! What the element costs and how good it is on this machine, as Markdown on the standard output and in
+//! `target/bench/report.md`.
+//!
+//! Each section runs in a process of its own, so that none sees the memory and the models of another.
+
+#[path = "../driver/mod.rs"]
+mod driver;
+
+mod floor;
+mod live;
+mod machine;
+mod many;
+mod measure;
+mod memory;
+mod peer;
+mod speed;
+mod table;
+mod threads;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+/// Measures speed, latency, accuracy and memory of the element on this machine.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Less audio and fewer variants: minutes instead of half an hour.
+    #[arg(long)]
+    quick: bool,
+    /// Only this section; may be repeated.
+    #[arg(long, value_name = "SECTION")]
+    only: Vec<Section>,
+    /// Folder of the peers' workspace.
+    #[arg(long, value_name = "FOLDER", default_value_os_t = driver::workspace().join("benches/peers"))]
+    peers: PathBuf,
+    /// Measure the section in this process, without a report.
+    #[arg(long, hide = true)]
+    here: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// As fast as possible: real-time factor, CPU time, word errors.
+    Speed,
+    /// At the speed of a microphone: latency.
+    Live,
+    /// What the encoder's shortened context does to accuracy and cost.
+    Floor,
+    /// Upstream's element on the same audio.
+    Peer,
+    /// Whether memory stays flat.
+    Memory,
+    /// Many elements in one process.
+    Many,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let wanted = |section: &Section| args.only.is_empty() || args.only.contains(section);
+    let sections: Vec<Section> = Section::value_variants().iter().copied().filter(wanted).collect();
+    if args.here {
+        driver::init()?;
+        sections.into_iter().try_for_each(|section| measure(section, &args))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let folder = driver::workspace().join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join("report.md");
+    let mut report = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
+    write(&mut report, &machine::describe(args.quick))?;
+    let mut all_well = true;
+    for section in sections {
+        let well = in_process_of_its_own(section, &args, &mut report)?;
+        if !well {
+            write(
+                &mut report,
+                &format!("**The section {section:?} failed; the lines on the standard error say why.**\n"),
+            )?;
+        }
+        all_well &= well;
+    }
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn measure(section: Section, args: &Args) -> Result<()> {
+    match section {
+        Section::Speed => speed::measure(),
+        Section::Live => live::measure(args.quick),
+        Section::Floor => floor::measure(args.quick),
+        Section::Peer => peer::measure(&args.peers),
+        Section::Memory => memory::measure(args.quick),
+        Section::Many => many::measure(args.quick),
+    }
+}
+
+/// Runs a section and passes on what it prints, line by line; says whether it went well.
+fn in_process_of_its_own(section: Section, args: &Args, report: &mut File) -> Result<bool> {
+    let name = section.to_possible_value().context("every section has a name")?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--here", "--only", name.get_name(), "--peers"]).arg(&args.peers);
+    if args.quick {
+        command.arg("--quick");
+    }
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    if let Some(out) = child.stdout.take() {
+        for line in BufReader::new(out).lines() {
+            write(report, &line?)?;
+        }
+    }
+    Ok(child.wait()?.success())
+}
+
+/// A line, or several, for reader and report.
+fn write(report: &mut File, text: &str) -> Result<()> {
+    println!("{text}");
+    writeln!(report, "{text}")?;
+    Ok(())
+}

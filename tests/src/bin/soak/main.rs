@@ -1,0 +1,103 @@
+//! Audio for a long time, through several elements at once and faster than real time, with flushes, jumps and state
+//! changes in between: nothing may leak and no final may get lost. Exits with 1 if something did.
+
+#[path = "../driver/mod.rs"]
+mod driver;
+
+mod account;
+mod life;
+mod watch;
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Parser;
+use e2e_tests::audio::{babble, pink_noise};
+use e2e_tests::clips::{all, Composition};
+
+use life::{Life, Totals};
+use watch::Watch;
+
+/// Between rounds all elements are gone.
+const ROUNDS: u64 = 4;
+
+/// Runs speech, noise and silence through elements and looks for leaks and lost text.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Minutes of audio, all elements together.
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// Elements that run at once.
+    #[arg(long, default_value_t = 4)]
+    streams: u64,
+    /// What all random choices depend on.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Resident memory may grow by so many MiB from the first of the four rounds to the last.
+    #[arg(long, default_value_t = 24)]
+    tolerance: u64,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    driver::init()?;
+    let signal = signal();
+    let (totals, start) = (Totals::default(), Instant::now());
+    let mut watch = Watch::new(args.tolerance << 20)?;
+    let mut broken: Vec<String> = Vec::new();
+    for round in 0..ROUNDS {
+        broken.extend(play(round, &args, &signal, &totals));
+        watch.round()?;
+    }
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "{:.1} minutes of audio in {:.1} minutes: {} elements, {} flushes, {} jumps, {} ends of stream, {} state cycles; \
+         {} finals submitted = {} delivered + {} flushed + {} failed",
+        totals.seconds() / 60.0,
+        start.elapsed().as_secs_f64() / 60.0,
+        count(&totals.elements),
+        count(&totals.flushes),
+        count(&totals.jumps),
+        count(&totals.ends),
+        count(&totals.cycles),
+        count(&totals.account.submitted),
+        count(&totals.account.delivered),
+        count(&totals.account.flushed),
+        count(&totals.account.failed),
+    );
+    broken.extend(watch.verdict());
+    for line in &broken {
+        println!("BROKEN: {line}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One round of all streams; gives what went wrong.
+fn play(round: u64, args: &Args, signal: &[f32], totals: &Totals) -> Vec<String> {
+    let seconds = 60.0 * args.minutes / ROUNDS as f64 / args.streams.max(1) as f64;
+    std::thread::scope(|scope| {
+        let lives: Vec<_> = (0..args.streams)
+            .map(|stream| {
+                let life = Life::new(args.seed * 1_000_000 + round * 1000 + stream, seconds);
+                scope.spawn(move || life.live(signal, totals))
+            })
+            .collect();
+        let wrong = lives.into_iter().enumerate().filter_map(|(stream, life)| match life.join() {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(format!("round {round}, stream {stream}: {error:#}")),
+            Err(_) => Some(format!("round {round}, stream {stream}: panicked")),
+        });
+        wrong.collect()
+    })
+}
+
+/// All clips, clean and noisy, with silence and noise in between; two minutes and a half.
+fn signal() -> Vec<f32> {
+    let clean = Composition::long();
+    let recordings: Vec<&[f32]> = all().iter().map(|clip| clip.samples.as_slice()).collect();
+    let noisy = clean.clone().with_noise(&babble(&recordings, 6, -30.0, 20.0, 1), 10.0);
+    let signal = clean.silence(10.0).sound(&pink_noise(-40.0, 10.0, 2)).sound(&noisy.samples).silence(10.0);
+    signal.samples
+}
