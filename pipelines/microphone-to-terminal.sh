@@ -11,7 +11,7 @@ set -euo pipefail
 (($# == 0)) || { echo "usage: [SOURCE='…'] $0" >&2; exit 2; }
 
 # shellcheck disable=SC2086 # OPTIONS and SOURCE are several words
-exec gst-launch-1.0 -q -e \
+exec gst-launch-1.0 -q --no-position -e \
     ${SOURCE:-autoaudiosrc} ! \
     whispertranscribe newline=true ${OPTIONS:-} ! \
     fdsink

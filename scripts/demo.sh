@@ -17,9 +17,10 @@ target/release/pipeline-server transcribe --real-time --partials --words "$@" \
     || die "transcription went wrong (exit code $?)" 'The cause stands above.'
 
 last=tests/data/speech/librivox-sense-0880.flac
-printf '\nThe same with nothing but GStreamer:\n'
-show "GST_PLUGIN_PATH=target/release gst-launch-1.0 -q filesrc location=$last ! decodebin ! clocksync ! whispertranscribe ! application/x-json ! fdsink"
-gst-launch-1.0 -q filesrc location="$last" ! decodebin ! clocksync ! whispertranscribe ! application/x-json ! fdsink \
-    || die "gst-launch-1.0 went wrong (exit code $?)" 'The cause stands above.'
+line="filesrc location=$last ! decodebin ! clocksync ! whispertranscribe granularity=word ! application/x-json ! fdsink"
+printf '\nThe same with nothing but GStreamer, a word a line:\n'
+show "GST_PLUGIN_PATH=target/release gst-launch-1.0 -q --no-position $line"
+# shellcheck disable=SC2086 # the pipeline is several words
+gst-launch-1.0 -q --no-position $line || die "gst-launch-1.0 went wrong (exit code $?)" 'The cause stands above.'
 
 printf '\nDone. `gst-inspect-1.0 whispertranscribe` (with the same GST_PLUGIN_PATH) shows what can be set.\n'

@@ -5,22 +5,23 @@ use std::time::Duration;
 use e2e_tests::clips::named;
 use serde_json::Value;
 
-use crate::support::program::Program;
+use crate::support::program::{Line, Program};
 use crate::support::truth::words_are_right;
 use crate::support::{recording, text};
 
 #[test]
 fn partials_are_shown_before_the_speaker_ends() {
-    let clip = named("librivox-sense-0890");
+    // A long sentence: even a machine that has other things to do gets a partial out before it is over.
+    let clip = named("librispeech-2412-153948-0000");
     let ended = Program::transcribe(&["--real-time", "--partials"]).args(&[text(&recording(&clip.name))]).succeed();
-    let (last, partials) = ended.lines.split_last().unwrap();
-    assert!(!partials.is_empty(), "{ended:#?}");
-    assert!(partials.iter().all(|partial| partial.text.ends_with(" …")), "{ended:#?}");
-    assert!(last.text.starts_with('[') && !last.text.ends_with('…'), "{ended:#?}");
-    words_are_right(&clip.text, last.text.split_once("] ").unwrap().1);
+    assert!(ended.lines.iter().all(|line| line.text.starts_with('[')), "{ended:#?}");
+    let (partials, finals): (Vec<&Line>, Vec<&Line>) = ended.lines.iter().partition(|line| line.text.ends_with(" …"));
+    assert!(!partials.is_empty() && !finals.is_empty(), "{ended:#?}");
+    let words: Vec<&str> = finals.iter().map(|line| line.text.split_once("] ").unwrap().1).collect();
+    words_are_right(&clip.text, &words.join(" "));
 
     assert!(ended.took >= Duration::from_secs_f64(clip.seconds() - 0.1), "{ended:#?}");
-    let ahead = last.after - partials[0].after;
+    let ahead = finals[0].after.saturating_sub(partials[0].after);
     assert!(ahead > Duration::from_millis(500), "the first partial came only {ahead:?} before the final: {ended:#?}");
 }
 
