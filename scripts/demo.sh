@@ -20,7 +20,8 @@ last=tests/data/speech/librivox-sense-0880.flac
 line="filesrc location=$last ! decodebin ! clocksync ! whispertranscribe granularity=word ! application/x-json ! fdsink"
 printf '\nThe same with nothing but GStreamer, a word a line:\n'
 show "GST_PLUGIN_PATH=target/release gst-launch-1.0 -q --no-position $line"
+# fdsink writes a regular file from its start on, whatever stands there: cat keeps a log of this whole.
 # shellcheck disable=SC2086 # the pipeline is several words
-gst-launch-1.0 -q --no-position $line || die "gst-launch-1.0 went wrong (exit code $?)" 'The cause stands above.'
+gst-launch-1.0 -q --no-position $line | cat || die "gst-launch-1.0 went wrong (exit code $?)" 'The cause stands above.'
 
 printf '\nDone. `gst-inspect-1.0 whispertranscribe` (with the same GST_PLUGIN_PATH) shows what can be set.\n'

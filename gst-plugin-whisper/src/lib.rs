@@ -22,7 +22,7 @@ mod plugin {
         "MPL",
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_NAME"),
-        env!("CARGO_PKG_REPOSITORY"),
+        "Unknown package origin",
         env!("BUILD_REL_DATE")
     );
 }

@@ -105,12 +105,10 @@ fn late_text_is_told_by_a_qos_message() {
         Rig::new(&feed, "latency=1000 min-silence=500 beam-size=5 context-floor=30000 threads=1 partials=none");
     rig.harness.use_systemclock();
     rig.push(&feed, &named("librivox-sense-0880").samples, gst::ClockTime::ZERO);
-    // The clock of the pipeline goes on while the text is worked on; 2 s of latency are over long before.
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    // The pipeline's clock goes on although no more audio comes, until the least latency of 3.5 s is over.
+    std::thread::sleep(std::time::Duration::from_secs(5));
     rig.finish();
-    assert!(
-        rig.heard.qos >= 1 || rig.element().current_running_time().is_none_or(|t| t < gst::ClockTime::from_seconds(2))
-    );
+    assert!(rig.heard.qos >= 1);
 }
 
 #[test]

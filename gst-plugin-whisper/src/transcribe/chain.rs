@@ -288,6 +288,11 @@ impl WhisperTranscribe {
 
     fn sink_segment(&self, event: &gst::event::Segment, session: &Session) -> bool {
         let Some(segment) = event.segment().downcast_ref::<gst::ClockTime>() else {
+            // The event is sticky and comes again with each buffer; once is enough to say so.
+            if session.has_failed() {
+                return false;
+            }
+            session.fail();
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,

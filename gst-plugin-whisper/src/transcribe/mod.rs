@@ -11,9 +11,10 @@
  * Downstream caps choose the form of the source pad's buffers:
  *
  * * `text/x-raw, format=utf8`: one buffer an utterance or, with #GstWhisperTranscribe:granularity=word, a word.
- * * `application/x-json`: one object a result, ended by a line feed, with `type` (`final`, or `word`), `utterance`,
- *   `revision`, `text`, `start`, `end`, `language`, `probability`, `no_speech_probability` and `words` (each with
- *   `text`, `start`, `end`, `probability`). Times are seconds of stream time.
+ * * `application/x-json`: one object a result, ended by a line feed. Of type `final`: `utterance`, `revision`,
+ *   `text`, `start`, `end`, `language`, `probability`, `no_speech_probability` and `words` (each with `text`, `start`,
+ *   `end`, `probability`); of type `word`, with #GstWhisperTranscribe:granularity=word: `utterance`, `text`, `start`,
+ *   `end`, `language` and `probability`. Times are seconds of stream time.
  *
  * Timestamp and duration of a buffer are when it was spoken. GAP events are pushed while there is no text.
  *

@@ -169,9 +169,11 @@ impl Settings {
         samples_from_ms(self.max_utterance.min(budget).into())
     }
 
-    /// The latency that the element answers with and keeps.
+    /// The latency that the element answers with and keeps: the property, but never less than the shortest utterance,
+    /// the silence that ends it and its decoding take.
     pub(super) fn latency(&self) -> gst::ClockTime {
-        gst::ClockTime::from_mseconds(self.latency.into())
+        let least = LEAST_UTTERANCE_MS + self.min_silence + DECODE_ALLOWANCE_MS;
+        gst::ClockTime::from_mseconds(self.latency.max(least).into())
     }
 
     /// How long after the end of speech a final is due.
@@ -330,7 +332,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecBoolean::builder("keep-annotations").nick("Keep annotations").blurb("Keep [BLANK_AUDIO], (music) and the like").default_value(d.keep_annotations).mutable_playing().build(),
         glib::ParamSpecEnum::builder_with_default("granularity", d.granularity).nick("Granularity").blurb("What a buffer holds").mutable_playing().build(),
         glib::ParamSpecBoolean::builder("newline").nick("Newline").blurb("End each text buffer with a line feed, for terminals and files (JSON always has one)").default_value(d.newline).mutable_playing().build(),
-        uint("latency", "Latency", "Whole latency budget in live pipelines (ms): text is out this long after its timestamp at the latest; utterances are cut to fit", (1_000, 120_000), d.latency).mutable_ready().build(),
+        uint("latency", "Latency", "Whole latency budget in live pipelines (ms): text is out this long after its timestamp at the latest; utterances are cut to fit. Less than min-silence + 3000 is taken as that", (1_000, 120_000), d.latency).mutable_ready().build(),
         uint("lateness", "Lateness", "Shifts the output's running time by this much instead of reporting it as latency (ms)", (0, 120_000), d.lateness).mutable_ready().build(),
         uint("max-backlog", "Maximum backlog", "Seconds of audio that may wait for a result in a live pipeline before the element gives up with an error; other pipelines are slowed down long before", (10, 86_400), d.max_backlog).mutable_ready().build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats").nick("Statistics").blurb("Counters of this stream, the model's scheduler and the voice activity detector").read_only().build(),

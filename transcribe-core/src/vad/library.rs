@@ -28,6 +28,8 @@ const LOADER_NAMES: &[&str] =
     if cfg!(any(windows, target_os = "macos")) { &[FILE_NAME] } else { &[FILE_NAME, "libonnxruntime.so.1"] };
 /// Where `make` puts the library, below the workspace.
 const WORKSPACE_FOLDER: &str = ".deps/onnxruntime";
+/// Where `make install PREFIX=~/.local` puts it, below the home folder, and where others do.
+const HOME_INSTALL_FOLDER: &str = ".local/lib/whispertranscribe";
 const INSTALL_FOLDERS: &[&str] = &["/usr/local/lib/whispertranscribe", "/usr/lib/whispertranscribe"];
 
 static LOADED: OnceLock<LoadedLibrary> = OnceLock::new();
@@ -102,7 +104,8 @@ impl std::error::Error for LibraryError {}
 ///
 /// `setting` is the path of the library or of a folder that holds it. Without it, in this order: what
 /// `ORT_DYLIB_PATH` names; the system's loader; `.deps/onnxruntime` in the workspace this was built in and in each
-/// folder above the running program; `/usr/local/lib/whispertranscribe` and `/usr/lib/whispertranscribe`.
+/// folder above the running program; `~/.local/lib/whispertranscribe`, `/usr/local/lib/whispertranscribe` and
+/// `/usr/lib/whispertranscribe`.
 ///
 /// A process can hold one ONNX Runtime only, so the first to be loaded stays. A later `setting` that names another
 /// file is answered with the loaded one and a warning in the log; one that names no file at all is an error then, too.
@@ -164,7 +167,9 @@ fn candidates(setting: Option<&Path>) -> Result<(Vec<PathBuf>, Option<NamedBy>),
         |folder: PathBuf| Some(in_folder(&folder)).filter(|f| !f.is_empty()).unwrap_or(vec![folder.join(FILE_NAME)]);
     let files = workspace.into_iter().flat_map(sought);
     let files = files.chain(above_program.iter().flat_map(|folder| in_folder(folder)));
-    for file in files.chain(INSTALL_FOLDERS.iter().map(PathBuf::from).flat_map(sought)) {
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(HOME_INSTALL_FOLDER));
+    let installed = home.into_iter().chain(INSTALL_FOLDERS.iter().map(PathBuf::from));
+    for file in files.chain(installed.flat_map(sought)) {
         if !paths.contains(&file) {
             paths.push(file);
         }

@@ -1,14 +1,14 @@
 //! Which attempts a job gets, and which one is taken.
 //!
 //! 1. At temperature 0 in the context that the [`ContextPolicy`](crate::engine::ContextPolicy) allows.
-//! 2. If a guard trips: again in the full context. Likewise if all guards are passed, but with little confidence: on
-//!    noisy speech, that is where the short context costs words.
+//! 2. If a guard trips: again in the full context. Likewise if all guards are passed, but with little confidence, or if
+//!    it found no speech: on noisy speech, that is where the short context costs words.
 //! 3. If it still does: at temperatures 0.2 … 1.0, the likeliest of five samplings each, as the reference.
 //!
-//! The first attempt that passes the guards is taken, as is one that says there is no speech. If none passes, the
-//! likeliest of those that don't loop is taken; if all loop, the least repetitive one, cut behind the first occurrence
-//! of what it repeats, and no text at all if that still repeats. Partials get the first attempt only, and no text if
-//! it loops.
+//! The first attempt that passes the guards and needs no second look is taken, as is one that says there is no speech.
+//! If none passes, the likeliest of those that don't loop is taken; if all loop, the least repetitive one, cut behind
+//! the first occurrence of what it repeats, and no text at all if that still repeats. Partials get the first attempt
+//! only, and no text if it loops.
 
 use std::ffi::c_int;
 
