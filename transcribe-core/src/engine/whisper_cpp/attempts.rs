@@ -32,6 +32,9 @@ const MOST_TOKENS: usize = 220;
 const TOKENS: (usize, usize) = (20, 12);
 const TOKENS_OTHER_SCRIPTS: (usize, usize) = (20, 30);
 
+/// Of fewer words than this the mean log-probability says little, and so short an utterance fills a short context least.
+const ENOUGH_WORDS: usize = 4;
+
 /// A job, made ready for whisper.cpp.
 pub(super) struct Work<'a> {
     /// Padded.
@@ -195,7 +198,9 @@ impl Attempts<'_, '_, '_> {
     fn is_shaky(&self, attempt: &Attempt) -> bool {
         let work = self.work;
         let doubtful = match attempt.verdict {
-            Verdict::Good => attempt.avg_logprob < work.options.guards.short_context_logprob,
+            Verdict::Good => {
+                attempt.words.len() >= ENOUGH_WORDS && attempt.avg_logprob < work.options.guards.short_context_logprob
+            }
             Verdict::Silence => true,
             Verdict::Unsure | Verdict::Loop => false,
         };
