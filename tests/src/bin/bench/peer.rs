@@ -46,12 +46,13 @@ pub(crate) fn measure(peers: &Path) -> Result<()> {
         ("ours, finals only", &[("partials", "none")]),
         ("ours, defaults", &[]),
     ];
-    let mut best: f64 = 0.0;
+    let mut like_for_like = None;
     for (name, properties) in variants {
         // Loads the model anew, as the peer does.
         let run = Run::of(&tiny_en(), &composition, properties, false)?;
         let ratio = theirs.cpu / run.cpu.as_secs_f64();
-        best = best.max(ratio);
+        // The first has the peer's number of threads.
+        like_for_like.get_or_insert(ratio);
         row(&[
             name.to_owned(),
             number(run.cpu.as_secs_f64(), 1),
@@ -60,7 +61,7 @@ pub(crate) fn measure(peers: &Path) -> Result<()> {
             errors(&run.text()),
         ]);
     }
-    let verdict = if best >= LEAST_RATIO { "met" } else { "**missed**" };
+    let verdict = if like_for_like.is_some_and(|ratio| ratio >= LEAST_RATIO) { "met" } else { "**missed**" };
     println!("\nBoth load the model within the time that is counted. Upstream's element has no partials; the aim of a tenth of");
     println!("its CPU seconds is {verdict}.");
     Ok(())
