@@ -16,7 +16,7 @@ show target/release/pipeline-server transcribe --real-time --partials --words "$
 target/release/pipeline-server transcribe --real-time --partials --words "$@" \
     || die "transcription went wrong (exit code $?)" 'The cause stands above.'
 
-last=tests/data/speech/librivox-sense-0880.flac
+last=tests/data/speech/librivox-sense-0920.flac
 line="filesrc location=$last ! decodebin ! clocksync ! whispertranscribe granularity=word ! application/x-json ! fdsink"
 printf '\nThe same with nothing but GStreamer, a word a line:\n'
 show "GST_PLUGIN_PATH=target/release gst-launch-1.0 -q --no-position $line"
