@@ -35,8 +35,8 @@ struct Args {
     /// What all random choices depend on.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Resident memory may grow by so many MiB from the first of the four rounds to the last.
-    #[arg(long, default_value_t = 24)]
+    /// Memory may grow by so many MiB from the first of the four rounds to the last.
+    #[arg(long, default_value_t = 4)]
     tolerance: u64,
 }
 
