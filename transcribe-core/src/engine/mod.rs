@@ -153,6 +153,18 @@ pub struct Word {
     pub probability: f32,
 }
 
+/// Joins words to running text; `space_before` says where scripts have no spaces.
+pub fn join_words(words: &[Word]) -> String {
+    let mut text = String::new();
+    for word in words {
+        if word.space_before && !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&word.text);
+    }
+    text
+}
+
 /// A stretch of text that the model set apart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {

@@ -7,7 +7,7 @@ mod interval;
 
 pub use interval::Interval;
 
-use crate::engine::{Hypothesis, Word};
+use crate::engine::Hypothesis;
 use crate::samples_from_ms;
 
 /// Which partial results a stream gives.
@@ -56,16 +56,4 @@ pub struct Split {
 pub trait Policy: Send {
     /// Takes the next hypothesis and says how many of its first words are stable.
     fn update(&mut self, hypothesis: &Hypothesis) -> Split;
-}
-
-/// Joins words to running text; `space_before` says where scripts have no spaces.
-pub fn join_words(words: &[Word]) -> String {
-    let mut text = String::new();
-    for word in words {
-        if word.space_before && !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(&word.text);
-    }
-    text
 }

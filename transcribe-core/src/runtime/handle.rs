@@ -13,7 +13,7 @@ use crate::scheduler;
 use crate::segmenter::ConfigError;
 use crate::stream::{JobKind, Output, Request, Stream, StreamConfig};
 use crate::vad::Lane;
-use crate::{seconds, Position, SAMPLE_RATE};
+use crate::{seconds, Position};
 
 /// Outputs that may wait to be read before partials are left out and a caller that can wait is made to.
 const UNREAD: usize = 256;
@@ -358,8 +358,7 @@ impl StreamHandle {
     fn mutate(&self, change: impl FnOnce(&mut Stream)) {
         let mut inner = self.shared.lock();
         change(&mut inner.stream);
-        inner.stats.peak_backlog_seconds =
-            inner.stats.peak_backlog_seconds.max(inner.stream.backlog() as f64 / f64::from(SAMPLE_RATE));
+        inner.stats.peak_backlog_seconds = inner.stats.peak_backlog_seconds.max(seconds(inner.stream.backlog()));
         if !inner.queued && inner.stream.has_work() {
             inner.queued = true;
             drop(inner);

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 pub use output::{FinalText, JobId, JobKind, Output, PartialText, Progress, Request};
 
-use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Job};
-use crate::partials::{join_words, PartialPolicy, Policy};
+use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Job};
+use crate::partials::{PartialPolicy, Policy};
 use crate::segmenter::{ConfigError, SegmentEvent, Segmenter, SegmenterConfig};
 use crate::vad::gate::{Gate, DEFAULT_NOISE_FLOOR_DBFS};
 use crate::vad::{Lane, Memory, FRAME};

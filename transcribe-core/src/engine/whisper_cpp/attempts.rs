@@ -19,7 +19,7 @@ use super::pauses::trim;
 use super::pool::Lease;
 use super::words::words;
 use crate::engine::languages::is_unspaced;
-use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Word};
+use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Word};
 use crate::guards::{annotated, compression_ratio, doubled, is_stock_phrase, judge, loops, Measures, Verdict};
 use crate::SAMPLE_RATE;
 
@@ -147,7 +147,7 @@ impl Attempts<'_, '_, '_> {
         let unspaced = options.task == Task::Transcribe && self.work.language.is_some_and(is_unspaced);
         let mut words = words(&decoded.tokens, unspaced, self.work.samples as u64);
         trim(&mut words, &self.work.audio[..self.work.samples]);
-        let text = join(&words);
+        let text = join_words(&words);
         let cut_short = context < self.work.full_context;
         let measures = Measures {
             compression_ratio: compression_ratio(&text),
@@ -218,7 +218,8 @@ impl Attempts<'_, '_, '_> {
 
     fn hypothesis(&self, attempt: &Attempt, words: Vec<Word>) -> Hypothesis {
         let span = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
-        let segments = if words.is_empty() { Vec::new() } else { vec![Segment { text: join(&words), span, words }] };
+        let segments =
+            if words.is_empty() { Vec::new() } else { vec![Segment { text: join_words(&words), span, words }] };
         Hypothesis {
             segments,
             language: self.work.language.unwrap_or("en").to_owned(),
@@ -245,7 +246,7 @@ fn unlooped(attempt: &Attempt, options: &DecodeOptions) -> Vec<Word> {
     while let Some(found) = loops(&texts(&words)) {
         words.drain(found.surplus());
     }
-    if compression_ratio(&join(&words)) > options.guards.compression_ratio {
+    if compression_ratio(&join_words(&words)) > options.guards.compression_ratio {
         words.clear();
     }
     words
@@ -253,18 +254,6 @@ fn unlooped(attempt: &Attempt, options: &DecodeOptions) -> Vec<Word> {
 
 fn texts(words: &[Word]) -> Vec<&str> {
     words.iter().map(|w| w.text.as_str()).collect()
-}
-
-/// The running text.
-fn join(words: &[Word]) -> String {
-    let mut text = String::new();
-    for word in words {
-        if word.space_before && !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(&word.text);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -291,7 +280,7 @@ mod tests {
             attempt("he was", Verdict::Unsure, -1.4),
             attempt("it was", Verdict::Unsure, -1.2),
         ];
-        assert_eq!(join(&best(&attempts).words), "it was");
+        assert_eq!(join_words(&best(&attempts).words), "it was");
     }
 
     #[test]
@@ -300,7 +289,7 @@ mod tests {
             attempt(&"and so on ".repeat(20), Verdict::Loop, -0.1),
             attempt("he was never seen again and so on and so on", Verdict::Loop, -0.9),
         ];
-        assert!(join(&best(&attempts).words).starts_with("he was"));
+        assert!(join_words(&best(&attempts).words).starts_with("he was"));
     }
 
     #[test]
@@ -308,7 +297,7 @@ mod tests {
         let options = DecodeOptions::default();
         let text = format!("the reader will excuse me {}", "if I say nothing ".repeat(12));
         let words = unlooped(&attempt(text.trim(), Verdict::Loop, -0.1), &options);
-        assert_eq!(join(&words), "the reader will excuse me if I say nothing");
+        assert_eq!(join_words(&words), "the reader will excuse me if I say nothing");
     }
 
     #[test]
