@@ -52,7 +52,7 @@ impl Rig {
                     self.stream.push_result(id, Ok(result));
                 }
                 Request::Decode { id, job, .. } => self.jobs.push((id, job)),
-                Request::DropPartial => self.jobs.retain(|(id, _)| id.kind == JobKind::Final),
+                Request::DropPartial => self.jobs.retain(|(id, _)| !matches!(id.kind, JobKind::Partial { .. })),
                 Request::DropAll => self.jobs.clear(),
             }
         }
