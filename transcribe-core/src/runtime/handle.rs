@@ -182,7 +182,8 @@ impl StreamShared {
 
 /// Keeps a request until there is a model: finals, those that may become one, and the latest partial.
 fn hold(waiting: &mut Vec<Request>, request: Request) {
-    let is_partial = |r: &Request| matches!(r, Request::Decode { id, .. } if matches!(id.kind, JobKind::Partial { .. }));
+    let is_partial =
+        |r: &Request| matches!(r, Request::Decode { id, .. } if matches!(id.kind, JobKind::Partial { .. }));
     waiting.retain(|r| !matches!(r, Request::Decode { job, .. } if job.cancel.is_cancelled()));
     match &request {
         Request::DropAll => return waiting.clear(),

@@ -303,8 +303,10 @@ impl Stream {
     /// Samples pushed but not yet dealt with: audio the detector has not seen, and utterances without their final.
     pub fn backlog(&self) -> u64 {
         let unheard = self.audio.end().saturating_sub(self.segmenter.position());
-        let undecoded: u64 =
-            self.utterances().map(|u| if let State::Decoding { audio, .. } = &u.state { audio.end - audio.start } else { 0 }).sum();
+        let undecoded: u64 = self
+            .utterances()
+            .map(|u| if let State::Decoding { audio, .. } = &u.state { audio.end - audio.start } else { 0 })
+            .sum();
         unheard + undecoded
     }
 

@@ -184,7 +184,12 @@ impl Utterance {
     }
 
     /// The final, made of this audio.
-    pub(super) fn finish(&mut self, result: Result<Hypothesis, EngineError>, audio: &Range<Position>, may_revise: bool) {
+    pub(super) fn finish(
+        &mut self,
+        result: Result<Hypothesis, EngineError>,
+        audio: &Range<Position>,
+        may_revise: bool,
+    ) {
         let forced = matches!(self.state, State::Decoding { forced: true, .. });
         self.state = State::Done(match result {
             Ok(hypothesis) => Output::Final(FinalText {
