@@ -29,11 +29,12 @@ pub(super) struct Worker {
     free: f64,
     busy: f64,
     jobs: usize,
+    longest: f64,
 }
 
 impl Worker {
     pub(super) fn new(engine: Arc<dyn Engine>, pace: Pace) -> Self {
-        Self { engine, pace, queue: Queue::default(), running: None, free: 0.0, busy: 0.0, jobs: 0 }
+        Self { engine, pace, queue: Queue::default(), running: None, free: 0.0, busy: 0.0, jobs: 0, longest: 0.0 }
     }
 
     pub(super) fn busy(&self) -> f64 {
@@ -42,6 +43,10 @@ impl Worker {
 
     pub(super) fn jobs(&self) -> usize {
         self.jobs
+    }
+
+    pub(super) fn longest(&self) -> f64 {
+        self.longest
     }
 
     pub(super) fn take(&mut self, now: f64, request: Request) {
@@ -88,6 +93,7 @@ impl Worker {
         let result = self.engine.transcribe(std::slice::from_ref(&job), 1).pop().unwrap_or(Err(EngineError::Cancelled));
         let cost = cpu_seconds() - started;
         self.jobs += 1;
+        self.longest = self.longest.max(task.audio_seconds);
         let from = task.since.as_secs_f64().max(self.free);
         let until = match self.pace {
             Pace::Audio => from,
