@@ -13,7 +13,7 @@ use crate::scheduler;
 use crate::segmenter::ConfigError;
 use crate::stream::{JobKind, Output, Request, Stream, StreamConfig};
 use crate::vad::Lane;
-use crate::{seconds, Position};
+use crate::{samples_from_ms, seconds, Position};
 
 /// Outputs that may wait to be read before partials are left out and a caller that can wait is made to.
 const UNREAD: usize = 256;
@@ -73,6 +73,16 @@ struct Inner {
     stats: StreamStats,
 }
 
+impl Inner {
+    /// Partials come as rarely as the model's load asks for.
+    fn follow_pace(&mut self) {
+        if let Some(model) = &self.model {
+            let least = model.executor().least_partial_interval();
+            self.stream.set_least_partial_interval(samples_from_ms(least.as_millis() as u64));
+        }
+    }
+}
+
 /// What hub, workers and handle share of a stream.
 pub(super) struct StreamShared {
     id: u64,
@@ -93,6 +103,7 @@ impl StreamShared {
     /// The next frame for the detector; `None` takes the stream out of the hub's queue.
     pub(super) fn next_frame(&self) -> Option<(u64, Lane)> {
         let mut inner = self.lock();
+        inner.follow_pace();
         let frame = inner.stream.next_frame();
         inner.queued = frame.is_some();
         self.drain(&mut inner);
@@ -102,6 +113,7 @@ impl StreamShared {
     /// Takes a lane back; true if the stream has more work and stays queued.
     pub(super) fn push_lane(&self, epoch: u64, lane: Lane) -> bool {
         let mut inner = self.lock();
+        inner.follow_pace();
         inner.stream.push_lane(epoch, lane);
         inner.queued = inner.stream.has_work();
         self.drain(&mut inner);
@@ -169,7 +181,11 @@ impl StreamShared {
                         let due_in = inner.latency_target.saturating_sub(age);
                         model.executor().submit_final(self.id, job, inner.threads, due_in, reply);
                     }
-                    JobKind::Partial { .. } => model.executor().submit_partial(self.id, job, inner.threads, reply),
+                    JobKind::Partial { .. } => {
+                        let every = inner.stream.config().partials.interval().unwrap_or_default();
+                        let every = Duration::from_secs_f64(seconds(every));
+                        model.executor().submit_partial(self.id, job, inner.threads, every, reply);
+                    }
                 }
             }
         }

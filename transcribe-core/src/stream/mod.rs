@@ -112,6 +112,8 @@ pub struct Stream {
     outputs: VecDeque<Output>,
     progress: Progress,
     epoch: u64,
+    /// Samples; partials come no more often, whatever the policy asks for.
+    least_partial_interval: u64,
 }
 
 impl Stream {
@@ -132,6 +134,7 @@ impl Stream {
             outputs: VecDeque::new(),
             progress: Progress::default(),
             epoch: 0,
+            least_partial_interval: 0,
         })
     }
 
@@ -140,6 +143,11 @@ impl Stream {
         (self.final_options, self.partial_options) = options(&decode);
         self.config.decode = decode;
         self.config.partials = partials;
+    }
+
+    /// From now on partials come after at least so many samples of new audio: the engine is busy.
+    pub fn set_least_partial_interval(&mut self, samples: u64) {
+        self.least_partial_interval = samples;
     }
 
     /// Changes the length limit of utterances, in samples.
@@ -359,6 +367,7 @@ impl Stream {
 
     fn request_partial(&mut self) {
         let Some(interval) = self.config.partials.interval() else { return };
+        let interval = interval.max(self.least_partial_interval);
         let now = self.segmenter.position();
         let Some(Pending::Utterance(u)) = self.pending.back_mut() else { return };
         if !matches!(u.state, State::Speaking) || now < u.asked + interval {
