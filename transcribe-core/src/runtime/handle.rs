@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::backlog::{Backlog, Behind, Overload};
 use super::hub::{Hub, HubStats};
 use super::shared::Model;
 use crate::engine::DecodeOptions;
@@ -35,6 +36,10 @@ pub struct StreamStats {
     pub backlog_seconds: f64,
     /// Largest backlog so far.
     pub peak_backlog_seconds: f64,
+    /// How often more than half of the allowed backlog waited, see [`StreamHandle::check_backlog`].
+    pub backlog_warnings: u64,
+    /// Outputs that wait to be read.
+    pub unread: usize,
     /// Wall-clock time from a final's hand-over to its result: of the last one, and the largest.
     pub final_latency: Duration,
     /// See `final_latency`.
@@ -70,6 +75,7 @@ struct Inner {
     queued: bool,
     interrupted: bool,
     broken: Option<String>,
+    backlog: Backlog,
     stats: StreamStats,
 }
 
@@ -237,6 +243,7 @@ impl StreamHandle {
                 queued: false,
                 interrupted: false,
                 broken: None,
+                backlog: Backlog::default(),
                 stats: StreamStats::default(),
             }),
             news: Condvar::new(),
@@ -298,6 +305,15 @@ impl StreamHandle {
     /// Samples that were pushed and have no result yet.
     pub fn backlog(&self) -> u64 {
         self.shared.lock().stream.backlog()
+    }
+
+    /// For sources that cannot wait, after each push: an error when more than `limit` samples wait for a result, or more
+    /// outputs than [`MOST_UNREAD`](super::MOST_UNREAD) to be read. On the way there, when more than half of `limit`
+    /// waits, it is said once that the stream is behind.
+    pub fn check_backlog(&self, limit: u64) -> Result<Option<Behind>, Overload> {
+        let mut inner = self.shared.lock();
+        let (waiting, unread) = (inner.stream.backlog(), inner.outputs.len());
+        inner.backlog.check(waiting, unread, limit)
     }
 
     /// Waits until the backlog is at most `samples` and the reader keeps up. False: interrupted, broken or timed out first.
@@ -366,7 +382,8 @@ impl StreamHandle {
     pub fn stats(&self) -> StreamStats {
         let (stats, model) = {
             let inner = self.shared.lock();
-            (inner.stats.clone(), inner.model.clone())
+            let now = (inner.backlog.warnings(), inner.outputs.len());
+            (StreamStats { backlog_warnings: now.0, unread: now.1, ..inner.stats.clone() }, inner.model.clone())
         };
         StreamStats { scheduler: model.map(|m| m.executor().stats()), detector: self.hub.stats(), ..stats }
     }
