@@ -110,7 +110,7 @@ fn count(delays: &mut Delays, shown: &Shown<'_>, last: &str) {
         (without, with, stable) = (text, all, p.stable.clone());
     }
     // A forced cut leaves stable words behind it to the next utterance.
-    delays.broken += usize::from(!last.starts_with(&stable) && !(shown.forced && stable.starts_with(last)));
+    delays.broken += usize::from(!(last.starts_with(&stable) || shown.forced && stable.starts_with(last)));
     if !shown.partials.is_empty() {
         delays.unstable.count(&without, last);
         delays.with_tail.count(&with, last);
