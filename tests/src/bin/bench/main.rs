@@ -6,6 +6,8 @@
 #[path = "../driver/mod.rs"]
 mod driver;
 
+mod capacity;
+mod crowd;
 mod floor;
 mod live;
 mod machine;
@@ -13,9 +15,12 @@ mod many;
 mod measure;
 mod memory;
 mod peer;
+mod peers;
+mod plot;
 mod speed;
 mod table;
 mod threads;
+mod voices;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -56,6 +61,8 @@ enum Section {
     Memory,
     /// Many elements in one process.
     Many,
+    /// Streams that two cores carry, against the peers.
+    Capacity,
 }
 
 fn main() -> Result<ExitCode> {
@@ -95,6 +102,7 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Peer => peer::measure(&args.peers),
         Section::Memory => memory::measure(args.quick),
         Section::Many => many::measure(args.quick),
+        Section::Capacity => capacity::measure(&args.peers, args.quick),
     }
 }
 

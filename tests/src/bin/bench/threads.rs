@@ -12,6 +12,13 @@ pub(crate) struct ThreadTimes {
     pub(crate) engine: Duration,
 }
 
+impl ThreadTimes {
+    /// What was used since `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self { vad: self.vad.saturating_sub(earlier.vad), engine: self.engine.saturating_sub(earlier.engine) }
+    }
+}
+
 /// Of this process.
 pub(crate) fn cpu_of_threads() -> std::io::Result<ThreadTimes> {
     let mut times = ThreadTimes::default();
