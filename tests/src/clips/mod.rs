@@ -2,6 +2,7 @@
 
 mod composition;
 mod speech_span;
+mod unbroken;
 
 use std::collections::HashMap;
 use std::fs;

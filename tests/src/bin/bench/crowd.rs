@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use e2e_tests::rss::CpuTime;
 
-use crate::driver::{Driver, Said};
+use crate::driver::{Driver, Kind, Said};
+use crate::outcome::Outcome;
 use crate::threads::{cpu_of_threads, ThreadTimes};
+use crate::voices::{Utterance, Voice};
 
 /// How exactly packets are pushed when they are due.
 const TICK: Duration = Duration::from_millis(5);
@@ -85,6 +87,37 @@ impl Crowd {
             threads: after.since(&threads),
             finished,
         })
+    }
+
+    /// For each voice the moments at which its utterances had their text, in seconds since its start: those of the last
+    /// final that has part in the utterance.
+    pub(crate) fn settled(&self, voices: &[Voice]) -> Vec<Vec<Option<f64>>> {
+        let heard = self.drivers.iter().zip(&self.said).zip(voices);
+        heard
+            .map(|((driver, said), voice)| {
+                let of = |u: &Utterance| {
+                    let said = said.iter().rfind(|s| s.kind == Kind::Final && s.start < u.end && s.end > u.start)?;
+                    Some((said.at - driver.started()).as_secs_f64())
+                };
+                voice.utterances.iter().map(of).collect()
+            })
+            .collect()
+    }
+
+    /// What the elements made of the voices. `partials`: the interval that was asked for.
+    pub(crate) fn outcome(&self, voices: &[Voice], partials: Option<f64>, cost: &Cost) -> Outcome {
+        let of_kind = |said: &[Said], kind| -> Vec<String> {
+            said.iter().filter(|said| said.kind == kind).map(|said| said.text.clone()).collect()
+        };
+        let texts: Vec<String> = self.said.iter().map(|said| of_kind(said, Kind::Final).join(" ")).collect();
+        Outcome {
+            partials: self.said.iter().map(|said| of_kind(said, Kind::Partial).len() as u64).sum(),
+            asked: partials.map_or(0, |interval| voices.iter().map(|voice| voice.partials(interval)).sum()),
+            cpu: cost.cpu,
+            wall: cost.wall,
+            finished: cost.finished,
+            ..Outcome::new(voices, &self.settled(voices), &texts)
+        }
     }
 
     /// A counter of the first element's, which may be that of the process.

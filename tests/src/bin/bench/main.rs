@@ -8,15 +8,19 @@ mod driver;
 
 mod capacity;
 mod crowd;
+mod fairness;
 mod floor;
+mod growth;
 mod live;
 mod machine;
 mod many;
 mod measure;
 mod memory;
+mod outcome;
 mod peer;
 mod peers;
 mod plot;
+mod silent;
 mod speed;
 mod table;
 mod threads;
@@ -63,6 +67,12 @@ enum Section {
     Many,
     /// Streams that two cores carry, against the peers.
     Capacity,
+    /// How cost grows with the length of an utterance and the number of streams.
+    Growth,
+    /// Two hundred streams in which nobody speaks.
+    Silent,
+    /// One greedy stream among fifteen normal ones.
+    Fairness,
 }
 
 fn main() -> Result<ExitCode> {
@@ -103,6 +113,9 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Memory => memory::measure(args.quick),
         Section::Many => many::measure(args.quick),
         Section::Capacity => capacity::measure(&args.peers, args.quick),
+        Section::Growth => growth::measure(args.quick),
+        Section::Silent => silent::measure(args.quick),
+        Section::Fairness => fairness::measure(args.quick),
     }
 }
 

@@ -43,6 +43,11 @@ impl Voice {
     }
 }
 
+/// What each of them says, for [`Crowd::play`](crate::crowd::Crowd::play).
+pub(crate) fn signals(voices: &[Voice]) -> Vec<&[f32]> {
+    voices.iter().map(|voice| voice.signal.samples.as_slice()).collect()
+}
+
 /// So many voices; `clips`: how many of the seven clips each of them says.
 pub(crate) fn voices(count: usize, clips: usize) -> Result<Vec<Voice>> {
     let mut detector = vad::load(VadKind::Silero, None)?;

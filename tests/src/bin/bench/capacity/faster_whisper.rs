@@ -7,9 +7,9 @@ use anyhow::Result;
 use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 
 use super::lines::{index, Lines};
-use super::outcome::{Goal, Outcome, LATE, PROMPT};
 use super::Contender;
 use crate::driver::workspace;
+use crate::outcome::{Goal, Outcome, LATE, PROMPT};
 use crate::peers::Python;
 use crate::voices::Voice;
 

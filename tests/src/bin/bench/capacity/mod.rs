@@ -3,7 +3,6 @@
 mod faster_whisper;
 mod lines;
 mod ours;
-mod outcome;
 mod search;
 mod upstream;
 
@@ -13,6 +12,7 @@ use anyhow::Result;
 
 use crate::machine::keep_to_cores;
 use crate::measure::{candidates, Candidate};
+use crate::outcome::{Goal, Outcome, LATE};
 use crate::peers::Python;
 use crate::plot::{bars, Bars};
 use crate::table::{head, heading, number, row};
@@ -20,7 +20,6 @@ use crate::voices::{voices, Voice};
 
 use faster_whisper::FasterWhisper;
 use ours::Ours;
-use outcome::{Goal, Outcome, LATE};
 use upstream::Upstream;
 
 /// What the issue asks for: so many times the streams of upstream's element.

@@ -8,9 +8,9 @@ use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 use serde_json::Value;
 
 use super::lines::{index, Lines};
-use super::outcome::{Goal, Outcome};
 use super::Contender;
 use crate::driver::workspace;
+use crate::outcome::{Goal, Outcome};
 use crate::peers;
 use crate::voices::{Utterance, Voice};
 
