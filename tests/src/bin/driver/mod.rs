@@ -144,16 +144,13 @@ impl Driver {
     }
 
     fn push_buffer(&mut self, packet: &[f32]) -> Result<()> {
-        let (from, to) = (self.position, self.position + packet.len() as u64);
-        let mut buffer = gst::Buffer::from_mut_slice(bytes(packet));
-        if let Some(buffer) = buffer.get_mut() {
-            buffer.set_pts(clock_time(from));
-            buffer.set_duration(clock_time(to) - clock_time(from));
-            if std::mem::take(&mut self.discont) {
+        let mut buffer = buffer(self.position, packet);
+        if std::mem::take(&mut self.discont) {
+            if let Some(buffer) = buffer.get_mut() {
                 buffer.set_flags(gst::BufferFlags::DISCONT);
             }
         }
-        self.position = to;
+        self.position += packet.len() as u64;
         self.heard.pushed(self.seconds());
         if let Err(flow) = self.source.push(buffer) {
             bail!("the element takes no more audio: {flow:?} {}", self.heard.error().unwrap_or_default());
@@ -239,6 +236,17 @@ impl Drop for Driver {
             let _ = pad.set_active(false);
         }
     }
+}
+
+/// What a microphone gives at this position.
+pub(crate) fn buffer(position: u64, packet: &[f32]) -> gst::Buffer {
+    let (from, to) = (clock_time(position), clock_time(position + packet.len() as u64));
+    let mut buffer = gst::Buffer::from_mut_slice(bytes(packet));
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(from);
+        buffer.set_duration(to - from);
+    }
+    buffer
 }
 
 fn bytes(samples: &[f32]) -> Vec<u8> {
