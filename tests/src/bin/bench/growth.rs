@@ -86,10 +86,10 @@ fn utterances(candidate: &Candidate, quick: bool) -> Result<()> {
             number(waits.fold(f64::NAN, f64::max), 2),
             number(errors, 1),
         ]);
-        points.push((*asked, per_second));
+        points.push((*asked, one, per_second));
         last_errors = errors;
     }
-    let at = |seconds: f64| points.iter().find(|(asked, _)| *asked == seconds).map(|(_, cost)| *cost);
+    let at = |seconds: f64| points.iter().find(|(asked, ..)| *asked == seconds).map(|(_, _, cost)| *cost);
     println!("\nThe clips with their pauses, as finals: {} % word errors. `max-utterance` is {longest} ms, the most that the", number(own_errors, 1));
     println!("element takes up to {LONGEST}. CPU seconds are those of the whole process. The first line is the beginning of a clip, whose words are not known.");
     if let (Some(long), Some(ten)) = (at(120.0), at(10.0)) {
@@ -105,7 +105,7 @@ fn utterances(candidate: &Candidate, quick: bool) -> Result<()> {
             if worse <= POINTS { "met" } else { "**missed**" }
         );
     }
-    let points = points.into_iter().map(|(seconds, cost)| (seconds, cost, number(cost, 2))).collect();
+    let points = points.into_iter().map(|(_, seconds, cost)| (seconds, cost, number(cost, 2))).collect();
     let axes = ("seconds without a pause", "CPU s per s of speech");
     curves(
         "growth-utterance.svg",

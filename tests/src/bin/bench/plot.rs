@@ -41,7 +41,7 @@ pub(crate) fn curves(file: &str, title: &str, axes: (&str, &str), logarithmic: b
     let width = xs().fold(f64::NEG_INFINITY, f64::max) - xs().fold(f64::INFINITY, f64::min);
     let margin = (0.06 * width).max(0.05);
     let x = xs().fold(f64::INFINITY, f64::min) - margin..xs().fold(f64::NEG_INFINITY, f64::max) + margin;
-    let y = 0.0..1.1 * points().map(|(_, y, _)| *y).fold(0.0, f64::max).max(1e-9);
+    let y = 0.0..1.3 * points().map(|(_, y, _)| *y).fold(0.0, f64::max).max(1e-9);
     draw(file, title, |root| {
         let mut chart = chart(root, title, x, y)?;
         let label = |x: &f64| if logarithmic { format!("{:.0}", x.exp2()) } else { format!("{x:.1}") };
@@ -73,7 +73,7 @@ pub(crate) fn bars(file: &str, title: &str, unit: &str, series: &[&str], groups:
     let most = groups.iter().flat_map(|group| group.values.iter().flatten()).copied().fold(0.0, f64::max);
     let width = 0.8 / series.len().max(1) as f64;
     draw(file, title, |root| {
-        let mut chart = chart(root, title, -0.5..groups.len() as f64 - 0.5, 0.0..1.15 * most.max(1e-9))?;
+        let mut chart = chart(root, title, -0.5..groups.len() as f64 - 0.5, 0.0..1.3 * most.max(1e-9))?;
         let name = |x: &f64| {
             let near = (x - x.round()).abs() < 0.01;
             groups
@@ -148,6 +148,11 @@ fn legend(colour: RGBColor) -> impl Fn((i32, i32)) -> Rectangle<(i32, i32)> {
 }
 
 fn finish<'a, 'b: 'a>(chart: &mut Chart<'a, 'b>) -> Drawn {
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
     Ok(())
 }
