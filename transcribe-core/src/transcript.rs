@@ -33,12 +33,14 @@ pub struct Partial {
     pub start: f64,
     /// End of the audio this was made of, seconds.
     pub end: f64,
-    /// `stable` and `unstable` together.
+    /// `stable`, `unstable` and `tail` together.
     pub text: String,
     /// Text that stays.
     pub stable: String,
-    /// Text that may still change.
+    /// Text behind it that may still change.
     pub unstable: String,
+    /// The last word, apart from the rest: it may be cut off by the end of the audio, and changes most.
+    pub tail: String,
     /// Language code.
     pub language: String,
     /// The words so far.
@@ -108,9 +110,10 @@ impl Event {
                 revision: p.revision,
                 start: time(p.span.start),
                 end: time(p.span.end),
-                text: join(&p.stable, &p.unstable),
+                text: engine::join_words(&p.words),
                 stable: p.stable.clone(),
                 unstable: p.unstable.clone(),
+                tail: p.tail.clone(),
                 language: p.language.clone(),
                 words: words(&p.words, p.audio_start, &time),
             }),
@@ -136,14 +139,6 @@ impl Event {
             Self::Partial(p) => p.utterance,
             Self::Final(f) => f.utterance,
         }
-    }
-}
-
-fn join(stable: &str, unstable: &str) -> String {
-    match (stable.is_empty(), unstable.is_empty()) {
-        (false, false) => format!("{stable} {unstable}"),
-        (false, true) => stable.to_owned(),
-        _ => unstable.to_owned(),
     }
 }
 

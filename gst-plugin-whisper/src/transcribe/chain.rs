@@ -18,6 +18,9 @@ const FILL: gst::ClockTime = gst::ClockTime::from_mseconds(1_000);
 /// Audio that may wait for its result in a pipeline without a live source before upstream is slowed down, in samples.
 const AHEAD: u64 = 60 * transcribe_core::SAMPLE_RATE as u64;
 
+/// Custom downstream event that asks for the final of the running utterance.
+const FINALIZE: &str = "whispertranscribe/finalize";
+
 /// What the streaming thread knows; a flush clears all but the caps.
 #[derive(Default)]
 pub(super) struct Intake {
@@ -248,6 +251,11 @@ impl WhisperTranscribe {
                 let forwarded = gst::Pad::event_default(&self.sinkpad, Some(&*self.obj()), event);
                 self.start_task();
                 forwarded
+            }
+            EventView::CustomDownstream(custom) if custom.structure().is_some_and(|s| s.name() == FINALIZE) => {
+                self.intake().drain(&session);
+                session.stream.finalize();
+                true
             }
             // The tags of the audio describe the audio, not the text.
             EventView::Tag(_) | EventView::StreamCollection(_) => true,

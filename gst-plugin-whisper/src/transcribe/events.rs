@@ -29,6 +29,7 @@ pub(super) fn structure(event: &Event, anchor: &Anchor, start: gst::ClockTime) -
             .field("text", &p.text)
             .field("stable", &p.stable)
             .field("unstable", &p.unstable)
+            .field("tail", &p.tail)
             .field("language", &p.language)
             .field("words", words(&p.words)),
         Event::Final(f) => builder

@@ -113,6 +113,13 @@ impl WhisperTranscribe {
         }
     }
 
+    /// Ends the running utterance behind the audio that has come in so far.
+    fn finalize(&self) {
+        if let Some(session) = self.session() {
+            session.stream.finalize();
+        }
+    }
+
     fn stats(&self) -> gst::Structure {
         let builder = gst::Structure::builder("whispertranscribe-stats");
         let Some(session) = self.session() else { return builder.build() };
@@ -202,6 +209,19 @@ impl ObjectSubclass for WhisperTranscribe {
 impl ObjectImpl for WhisperTranscribe {
     fn properties() -> &'static [glib::ParamSpec] {
         &PROPERTIES
+    }
+
+    fn signals() -> &'static [glib::subclass::Signal] {
+        static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(|| {
+            let finalize = glib::subclass::Signal::builder("finalize").action().class_handler(|values| {
+                if let Ok(element) = values[0].get::<super::WhisperTranscribe>() {
+                    element.imp().finalize();
+                }
+                None
+            });
+            vec![finalize.build()]
+        });
+        &SIGNALS
     }
 
     fn constructed(&self) {

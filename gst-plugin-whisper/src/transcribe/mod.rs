@@ -34,7 +34,7 @@
  * | `running-time` | guint64 | all | running time of `start`, ns |
  * | `revision` | guint | partial, final | counts up with each result of the utterance |
  * | `text` | string | partial, final | the text |
- * | `stable`, `unstable` | string | partial | the text split in what stays and what may change |
+ * | `stable`, `unstable`, `tail` | string | partial | the text split in what stays, what may change, and the last word, which changes most |
  * | `language` | string | partial, final | language code |
  * | `probability` | gdouble | final | geometric mean of the tokens' probabilities |
  * | `no-speech-probability` | gdouble | final | probability that there was no speech |
@@ -42,6 +42,17 @@
  * | `json` | string | all | all of it as one JSON object, times in seconds |
  *
  * After each final, `rstranscribe/final-transcript` is pushed downstream too, which closed-caption elements know.
+ *
+ * ## Partial results
+ *
+ * With #GstWhisperTranscribe:partials=local-agreement, a word is stable once so many hypotheses in a row agree on it
+ * (#GstWhisperTranscribe:agreement); stable words never change, unless #GstWhisperTranscribe:revise-committed lets the
+ * final change them. When the speaker pauses, the final is made before the pause is long enough to end the utterance:
+ * where it does, the final comes at once.
+ *
+ * An utterance ends after #GstWhisperTranscribe:min-silence; where its text ends a sentence already after
+ * #GstWhisperTranscribe:sentence-silence; or at once on request, by the action signal
+ * #GstWhisperTranscribe::finalize or, in step with the audio, a custom downstream event `whispertranscribe/finalize`.
  *
  * ## Latency
  *
@@ -142,6 +153,12 @@ pub enum Partials {
     /// The utterance so far, again and again.
     #[enum_value(name = "Interval: the utterance so far, at each partial-interval", nick = "interval")]
     Interval,
+    /// The same, and words stay once hypotheses agree on them.
+    #[enum_value(
+        name = "Local agreement: likewise, and words that hypotheses in a row agree on stay",
+        nick = "local-agreement"
+    )]
+    LocalAgreement,
 }
 
 /// What a buffer holds.

@@ -46,6 +46,9 @@ pub(super) struct Settings {
     pub(super) max_utterance: u32,
     pub(super) partials: Partials,
     pub(super) partial_interval: u32,
+    pub(super) agreement: u32,
+    pub(super) revise_committed: bool,
+    pub(super) sentence_silence: u32,
     pub(super) beam_size: u32,
     pub(super) initial_prompt: Option<String>,
     pub(super) context_floor: u32,
@@ -82,8 +85,11 @@ impl Default for Settings {
             speech_pad: ms(segmenter.speech_pad),
             pre_roll: ms(segmenter.pre_roll),
             max_utterance: ms(segmenter.max_utterance),
-            partials: Partials::Interval,
+            partials: Partials::LocalAgreement,
             partial_interval: 500,
+            agreement: 2,
+            revise_committed: false,
+            sentence_silence: 0,
             beam_size: 1,
             initial_prompt: None,
             context_floor: position_ms(context.floor),
@@ -108,6 +114,7 @@ impl Settings {
                 | "task"
                 | "partials"
                 | "partial-interval"
+                | "agreement"
                 | "beam-size"
                 | "initial-prompt"
                 | "keep-annotations"
@@ -137,9 +144,11 @@ impl Settings {
 
     /// When partials are made.
     pub(super) fn partial_policy(&self) -> PartialPolicy {
+        let every = samples_from_ms(self.partial_interval.into());
         match self.partials {
             Partials::None => PartialPolicy::None,
-            Partials::Interval => PartialPolicy::Interval { every: samples_from_ms(self.partial_interval.into()) },
+            Partials::Interval => PartialPolicy::Interval { every },
+            Partials::LocalAgreement => PartialPolicy::LocalAgreement { every, agree: self.agreement as usize },
         }
     }
 
@@ -159,6 +168,8 @@ impl Settings {
             noise_floor_dbfs: self.noise_floor,
             partials: self.partial_policy(),
             decode: self.decode()?,
+            sentence_silence: (self.sentence_silence > 0).then(|| samples_from_ms(self.sentence_silence.into())),
+            may_revise: self.revise_committed,
         })
     }
 
@@ -226,6 +237,9 @@ impl Settings {
             "max-utterance" => take(value, &mut self.max_utterance),
             "partials" => take(value, &mut self.partials),
             "partial-interval" => take(value, &mut self.partial_interval),
+            "agreement" => take(value, &mut self.agreement),
+            "revise-committed" => take(value, &mut self.revise_committed),
+            "sentence-silence" => take(value, &mut self.sentence_silence),
             "beam-size" => take(value, &mut self.beam_size),
             "initial-prompt" => self.initial_prompt = string(),
             "context-floor" => take(value, &mut self.context_floor),
@@ -261,6 +275,9 @@ impl Settings {
             "max-utterance" => self.max_utterance.to_value(),
             "partials" => self.partials.to_value(),
             "partial-interval" => self.partial_interval.to_value(),
+            "agreement" => self.agreement.to_value(),
+            "revise-committed" => self.revise_committed.to_value(),
+            "sentence-silence" => self.sentence_silence.to_value(),
             "beam-size" => self.beam_size.to_value(),
             "initial-prompt" => self.initial_prompt.to_value(),
             "context-floor" => self.context_floor.to_value(),
@@ -325,6 +342,9 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         uint("max-utterance", "Maximum utterance", "Longer utterances are cut at the least speech-like point in reach (ms); live pipelines cut earlier where latency asks for it", (1_000, 29_000), d.max_utterance).mutable_ready().build(),
         glib::ParamSpecEnum::builder_with_default("partials", d.partials).nick("Partials").blurb("Partial results while an utterance is spoken").mutable_playing().build(),
         uint("partial-interval", "Partial interval", "New audio after which the next partial is made (ms); under load they come less often", (100, 60_000), d.partial_interval).mutable_playing().build(),
+        uint("agreement", "Agreement", "Hypotheses in a row that must agree on a word before it is stable, with partials=local-agreement", (2, 8), d.agreement).mutable_playing().build(),
+        glib::ParamSpecBoolean::builder("revise-committed").nick("Revise committed words").blurb("Let finals change words that partials have shown as stable: a little more accurate, but what was read may change").default_value(d.revise_committed).mutable_ready().build(),
+        uint("sentence-silence", "Sentence silence", "Silence that ends an utterance whose text so far ends a sentence (ms, less than min-silence; 0 = min-silence for all); needs partials", (0, 60_000), d.sentence_silence).mutable_ready().build(),
         uint("beam-size", "Beam size", "Beam width for finals (1 = greedy)", (1, 8), d.beam_size).mutable_playing().build(),
         string("initial-prompt", "Initial prompt", "Text the decoder takes for what was said before: names, spelling, style", None).mutable_playing().build(),
         uint("context-floor", "Context floor", "Least audio context that the encoder computes (ms); a shorter one is faster and less accurate (30000 = the whole)", (1_000, 30_000), d.context_floor).mutable_ready().build(),

@@ -1,13 +1,20 @@
 //! Partial results: when a running utterance is decoded, and what of each hypothesis is shown as stable.
 //!
 //! One file a policy, [`PartialPolicy`] chooses among them. A policy sees the free hypotheses of one utterance in
-//! order; it never feeds text back to the decoder, since errors forced as a prefix stick.
+//! order; it never feeds committed text back as a forced prefix, since errors forced as a prefix stick. [`window`] says
+//! which part of a long utterance is decoded at all.
 
+mod align;
 mod interval;
+mod local_agreement;
+#[cfg(test)]
+mod testing;
+pub mod window;
 
 pub use interval::Interval;
+pub use local_agreement::LocalAgreement;
 
-use crate::engine::Hypothesis;
+use crate::engine::Word;
 use crate::samples_from_ms;
 
 /// Which partial results a stream gives.
@@ -20,11 +27,18 @@ pub enum PartialPolicy {
         /// Samples between two partials.
         every: u64,
     },
+    /// The same, and a word that consecutive hypotheses agree on is committed: it stays.
+    LocalAgreement {
+        /// Samples between two partials.
+        every: u64,
+        /// How many hypotheses in a row must agree, at least 2.
+        agree: usize,
+    },
 }
 
 impl Default for PartialPolicy {
     fn default() -> Self {
-        Self::Interval { every: samples_from_ms(500) }
+        Self::LocalAgreement { every: samples_from_ms(500), agree: 2 }
     }
 }
 
@@ -33,27 +47,55 @@ impl PartialPolicy {
     pub fn interval(&self) -> Option<u64> {
         match *self {
             Self::None => None,
-            Self::Interval { every } => Some(every.max(1)),
+            Self::Interval { every } | Self::LocalAgreement { every, .. } => Some(every.max(1)),
         }
     }
 
     /// The policy's memory for a new utterance.
     pub fn start(&self) -> Box<dyn Policy> {
-        match self {
+        match *self {
             Self::None | Self::Interval { .. } => Box::new(Interval),
+            Self::LocalAgreement { agree, .. } => Box::new(LocalAgreement::new(agree)),
         }
     }
 }
 
-/// A hypothesis split by what a viewer may rely on.
+/// What the engine heard in an utterance so far. Spans count from the utterance's first sample.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// All words of the hypothesis.
+    pub words: &'a [Word],
+    /// The hypothesis is of the audio from here, samples; over 0 once committed words have been trimmed.
+    pub from: u64,
+    /// … to here.
+    pub to: u64,
+}
+
+/// A hypothesis split by what a viewer may rely on: `committed`, then `words[unstable_from..]`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Split {
-    /// How many of the hypothesis' words are stable.
-    pub stable: usize,
+    /// All words committed so far, from the utterance's beginning.
+    pub committed: Vec<Word>,
+    /// The words behind them, which may still change.
+    pub unstable: Vec<Word>,
 }
 
 /// The memory of one utterance's partials.
 pub trait Policy: Send {
-    /// Takes the next hypothesis and says how many of its first words are stable.
-    fn update(&mut self, hypothesis: &Hypothesis) -> Split;
+    /// Takes the next hypothesis.
+    fn update(&mut self, view: View<'_>) -> Split;
+
+    /// All words committed so far.
+    fn committed(&self) -> &[Word];
+
+    /// The words of the final, made of its hypothesis. What was committed stays, unless `may_revise`; words that lie
+    /// before `view.from` stay in any case.
+    fn finish(&self, view: View<'_>, may_revise: bool) -> Vec<Word>;
+
+    /// Gives up the committed words behind `at` (samples from the utterance's first): a forced cut leaves them to the
+    /// next utterance.
+    fn split_off(&mut self, at: u64) -> Vec<Word>;
+
+    /// Begins with words that the utterance before has committed already.
+    fn adopt(&mut self, words: Vec<Word>);
 }

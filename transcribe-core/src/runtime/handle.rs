@@ -35,7 +35,7 @@ pub struct StreamStats {
     pub backlog_seconds: f64,
     /// Largest backlog so far.
     pub peak_backlog_seconds: f64,
-    /// Wall-clock time from a final's hand-over to its result: of the last one, and the largest.
+    /// Wall-clock time from the moment an utterance was known to be over to its final: of the last one, and the largest.
     pub final_latency: Duration,
     /// See `final_latency`.
     pub max_final_latency: Duration,
@@ -61,6 +61,8 @@ pub enum Next {
 struct Inner {
     stream: Stream,
     outputs: VecDeque<Output>,
+    /// When the utterances were over that have no final yet.
+    ended: VecDeque<Instant>,
     /// Requests from before the model was loaded.
     waiting: Vec<Request>,
     model: Option<Arc<Model>>,
@@ -121,16 +123,23 @@ impl StreamShared {
     /// After any change of the stream: requests to the scheduler, outputs to the reader.
     fn drain(&self, inner: &mut Inner) {
         while let Some(request) = inner.stream.poll_request() {
-            if matches!(request, Request::Decode { id, .. } if id.kind == JobKind::Final) {
-                inner.stats.submitted += 1;
-            }
             match inner.model.clone() {
                 Some(model) => self.request(inner, &model, request),
                 None => hold(&mut inner.waiting, request),
             }
         }
+        inner.stats.submitted = inner.stream.ended();
         let before = inner.outputs.len();
         while let Some(output) = inner.stream.poll() {
+            match &output {
+                Output::SpeechEnd { .. } => inner.ended.push_back(Instant::now()),
+                Output::Final(_) | Output::Failed { .. } => {
+                    let latency = inner.ended.pop_front().map_or(Duration::ZERO, |ended| ended.elapsed());
+                    inner.stats.final_latency = latency;
+                    inner.stats.max_final_latency = inner.stats.max_final_latency.max(latency);
+                }
+                _ => {}
+            }
             let unread = inner.outputs.len();
             match (&output, inner.outputs.back_mut()) {
                 (Output::Progress(new), Some(Output::Progress(last))) => *last = *new,
@@ -152,19 +161,14 @@ impl StreamShared {
             Request::DropAll => model.executor().forget(self.id),
             Request::Decode { id, job, age } => {
                 let me = self.me.clone();
-                let asked = Instant::now();
                 let reply: scheduler::run::Reply = Box::new(move |result| {
                     let Some(shared) = me.upgrade() else { return };
                     let mut inner = shared.lock();
-                    if id.kind == JobKind::Final && id.epoch == inner.stream.epoch() {
-                        inner.stats.final_latency = asked.elapsed();
-                        inner.stats.max_final_latency = inner.stats.max_final_latency.max(asked.elapsed());
-                    }
                     inner.stream.push_result(id, result);
                     shared.drain(&mut inner);
                 });
                 match id.kind {
-                    JobKind::Final => {
+                    JobKind::Final | JobKind::Early { .. } => {
                         let age = Duration::from_secs_f64(seconds(age));
                         let due_in = inner.latency_target.saturating_sub(age);
                         model.executor().submit_final(self.id, job, inner.threads, due_in, reply);
@@ -176,13 +180,15 @@ impl StreamShared {
     }
 }
 
-/// Keeps a request until there is a model; only the latest partial is worth keeping.
+/// Keeps a request until there is a model: finals, those that may become one, and the latest partial.
 fn hold(waiting: &mut Vec<Request>, request: Request) {
-    let is_final = |r: &Request| matches!(r, Request::Decode { id, .. } if id.kind == JobKind::Final);
+    let is_partial =
+        |r: &Request| matches!(r, Request::Decode { id, .. } if matches!(id.kind, JobKind::Partial { .. }));
+    waiting.retain(|r| !matches!(r, Request::Decode { job, .. } if job.cancel.is_cancelled()));
     match &request {
         Request::DropAll => return waiting.clear(),
-        Request::DropPartial => return waiting.retain(is_final),
-        Request::Decode { .. } if !is_final(&request) => waiting.retain(is_final),
+        Request::DropPartial => return waiting.retain(|r| !is_partial(r)),
+        Request::Decode { .. } if is_partial(&request) => waiting.retain(|r| !is_partial(r)),
         Request::Decode { .. } => {}
     }
     waiting.push(request);
@@ -214,6 +220,7 @@ impl StreamHandle {
             inner: Mutex::new(Inner {
                 stream,
                 outputs: VecDeque::new(),
+                ended: VecDeque::new(),
                 waiting: Vec::new(),
                 model: None,
                 threads,
@@ -254,12 +261,18 @@ impl StreamHandle {
         self.mutate(|stream| stream.push_marker(marker));
     }
 
+    /// Ends the running utterance, see [`Stream::finalize`].
+    pub fn finalize(&self) {
+        self.mutate(Stream::finalize);
+    }
+
     /// Throws away everything that is pending, see [`Stream::reset`].
     pub fn reset(&self) {
         let mut inner = self.shared.lock();
         let unread = inner.outputs.iter().filter(|o| matches!(o, Output::Final(_) | Output::Failed { .. })).count();
         inner.stats.flushed += unread as u64 + inner.stream.unfinished();
         inner.outputs.clear();
+        inner.ended.clear();
         inner.stream.reset();
         self.shared.drain(&mut inner);
     }

@@ -218,6 +218,27 @@ impl Segmenter {
         }
     }
 
+    /// Where the pause under way in an announced utterance began.
+    pub fn pause(&self) -> Option<Position> {
+        match self.state {
+            State::Speaking { span, .. } => span.pause,
+            _ => None,
+        }
+    }
+
+    /// The audio that [`SpeechEnd`](SegmentEvent::SpeechEnd) will name if the pause under way lasts; `None` while
+    /// somebody speaks or not all of it has been seen.
+    pub fn foreseen(&self) -> Option<Range<Position>> {
+        match self.state {
+            State::Speaking { span, .. } => {
+                let end = span.pause? + self.config.speech_pad + self.config.tail();
+                let fits = end <= span.audio_start + self.config.max_utterance;
+                (end <= self.position && fits).then_some(span.audio_start..end)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether no speech is under way, not even some that is too short yet.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)

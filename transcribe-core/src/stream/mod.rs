@@ -7,6 +7,7 @@
 
 mod audio;
 mod output;
+mod utterance;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -14,13 +15,15 @@ use std::sync::Arc;
 
 pub use output::{FinalText, JobId, JobKind, Output, PartialText, Progress, Request};
 
-use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Job};
-use crate::partials::{PartialPolicy, Policy};
+use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Job, Word};
+use crate::partials::window::ends_sentence;
+use crate::partials::PartialPolicy;
 use crate::segmenter::{ConfigError, SegmentEvent, Segmenter, SegmenterConfig};
 use crate::vad::gate::{Gate, DEFAULT_NOISE_FLOOR_DBFS};
 use crate::vad::{Lane, Memory, FRAME};
 use crate::{samples_from_ms, Position};
 use audio::AudioBuffer;
+use utterance::{Early, State, Utterance};
 
 /// Progress is reported at least this often while audio comes in.
 const PROGRESS_STEP: u64 = samples_from_ms(100);
@@ -38,6 +41,10 @@ pub struct StreamConfig {
     pub partials: PartialPolicy,
     /// How utterances are decoded.
     pub decode: DecodeOptions,
+    /// Samples of pause, fewer than the segmenter's silence, that end an utterance which ends a sentence by then.
+    pub sentence_silence: Option<u64>,
+    /// Whether a final may change words that partials have committed.
+    pub may_revise: bool,
 }
 
 impl Default for StreamConfig {
@@ -47,6 +54,8 @@ impl Default for StreamConfig {
             noise_floor_dbfs: DEFAULT_NOISE_FLOOR_DBFS,
             partials: PartialPolicy::default(),
             decode: DecodeOptions::default(),
+            sentence_silence: None,
+            may_revise: false,
         }
     }
 }
@@ -64,36 +73,30 @@ enum Action {
     Mark(u64),
     /// End the running utterance and go on this many samples later.
     Skip(u64),
-}
-
-/// An utterance from its announcement to its final.
-struct Utterance {
-    number: u64,
-    audio_start: Position,
-    speech: Range<Position>,
-    revision: u32,
-    /// Stops all its partial jobs.
-    partials: CancelToken,
-    /// End of the audio in the latest partial job.
-    asked: Position,
-    /// End of the audio in the latest partial that was given out.
-    shown: Position,
-    policy: Box<dyn Policy>,
-    /// Language the first hypothesis was in; later partials need not detect it again.
-    language: Option<String>,
-    state: State,
-}
-
-enum State {
-    Speaking,
-    Decoding { cancel: CancelToken, samples: u64, forced: bool },
-    Done(Output),
+    /// End the running utterance.
+    End,
 }
 
 /// A line of things to give out in order: utterances' finals and markers.
 enum Pending {
     Utterance(Box<Utterance>),
     Marker(u64),
+}
+
+/// The utterance of this number.
+fn numbered(pending: &mut VecDeque<Pending>, number: u64) -> Option<&mut Utterance> {
+    pending.iter_mut().find_map(|p| match p {
+        Pending::Utterance(u) if u.number == number => Some(u.as_mut()),
+        _ => None,
+    })
+}
+
+/// The utterance under way.
+fn speaking(pending: &mut VecDeque<Pending>) -> Option<&mut Utterance> {
+    match pending.back_mut() {
+        Some(Pending::Utterance(u)) if u.is_speaking() => Some(u),
+        _ => None,
+    }
 }
 
 /// See the module.
@@ -112,6 +115,11 @@ pub struct Stream {
     outputs: VecDeque<Output>,
     progress: Progress,
     epoch: u64,
+    /// Utterances that are over, since the stream was opened.
+    ended: u64,
+    /// Words that partials have committed behind a forced cut, for the utterance that goes on from there; spans are
+    /// positions.
+    carried: Vec<Word>,
 }
 
 impl Stream {
@@ -132,6 +140,8 @@ impl Stream {
             outputs: VecDeque::new(),
             progress: Progress::default(),
             epoch: 0,
+            ended: 0,
+            carried: Vec::new(),
         })
     }
 
@@ -140,6 +150,7 @@ impl Stream {
         (self.final_options, self.partial_options) = options(&decode);
         self.config.decode = decode;
         self.config.partials = partials;
+        speaking(&mut self.pending).map(Utterance::drop_early);
     }
 
     /// Changes the length limit of utterances, in samples.
@@ -179,18 +190,21 @@ impl Stream {
         self.barriers.push_back(Barrier { at: self.audio.end(), action: Action::Mark(marker) });
     }
 
+    /// Ends the running utterance here, if there is one: its final comes without waiting for a pause.
+    pub fn finalize(&mut self) {
+        self.barriers.push_back(Barrier { at: self.audio.end(), action: Action::End });
+    }
+
     /// Throws away all audio, jobs and outputs. Positions and utterance numbers go on.
     pub fn reset(&mut self) {
         let end = self.end();
         for pending in self.pending.drain(..) {
-            if let Pending::Utterance(u) = pending {
-                u.partials.cancel();
-                if let State::Decoding { cancel, .. } = u.state {
-                    cancel.cancel();
-                }
+            if let Pending::Utterance(mut u) = pending {
+                u.cancel();
             }
         }
         self.epoch += 1;
+        self.carried.clear();
         self.segmenter.finish(self.segmenter.position());
         while self.segmenter.poll().is_some() {}
         self.segmenter.resume(end);
@@ -251,22 +265,28 @@ impl Stream {
         if id.epoch != self.epoch {
             return;
         }
-        let utterance = self.pending.iter_mut().find_map(|p| match p {
-            Pending::Utterance(u) if u.number == id.utterance => Some(u),
-            _ => None,
-        });
-        let Some(utterance) = utterance else { return };
-        match (id.kind, result, &utterance.state) {
-            (JobKind::Final, result, _) => {
-                utterance.finish(result);
-                self.settle();
+        let may_revise = self.config.may_revise;
+        let Some(utterance) = numbered(&mut self.pending, id.utterance) else { return };
+        if let Some(audio) = utterance.waits_for(id.kind) {
+            utterance.finish(result, &audio, may_revise);
+            self.settle();
+            return;
+        }
+        // Late, cancelled or failed: the final will tell.
+        let (true, Ok(hypothesis)) = (utterance.is_speaking(), result) else { return };
+        match id.kind {
+            JobKind::Final => {}
+            JobKind::Partial { from, end } => {
+                self.outputs.extend(utterance.show(&hypothesis, from..end));
+                utterance.trim(&self.audio);
             }
-            (JobKind::Partial { end }, Ok(hypothesis), State::Speaking) => {
-                let partial = utterance.show(hypothesis, end);
-                self.outputs.extend(partial);
+            JobKind::Early { from, end } => {
+                self.outputs.extend(utterance.show(&hypothesis, from..end));
+                if let Some(early) = utterance.early().filter(|early| early.audio == (from..end)) {
+                    early.result = Some(hypothesis);
+                }
+                self.end_at_sentence();
             }
-            // Late, cancelled or failed: the final will tell.
-            (JobKind::Partial { .. }, ..) => {}
         }
     }
 
@@ -283,8 +303,10 @@ impl Stream {
     /// Samples pushed but not yet dealt with: audio the detector has not seen, and utterances without their final.
     pub fn backlog(&self) -> u64 {
         let unheard = self.audio.end().saturating_sub(self.segmenter.position());
-        let undecoded: u64 =
-            self.utterances().map(|u| if let State::Decoding { samples, .. } = u.state { samples } else { 0 }).sum();
+        let undecoded: u64 = self
+            .utterances()
+            .map(|u| if let State::Decoding { audio, .. } = &u.state { audio.end - audio.start } else { 0 })
+            .sum();
         unheard + undecoded
     }
 
@@ -295,7 +317,12 @@ impl Stream {
 
     /// Finals that were asked for and are not given out yet.
     pub fn unfinished(&self) -> u64 {
-        self.utterances().filter(|u| !matches!(u.state, State::Speaking)).count() as u64
+        self.utterances().filter(|u| !u.is_speaking()).count() as u64
+    }
+
+    /// Utterances that are over, so many finals were asked for, since the stream was opened.
+    pub fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// Whether nobody speaks and nothing is pending.
@@ -307,10 +334,14 @@ impl Stream {
         self.pending.iter().filter_map(|p| if let Pending::Utterance(u) = p { Some(u.as_ref()) } else { None })
     }
 
-    /// After each frame: what the segmenter found, a partial that is due, audio no longer needed, progress.
+    /// After each frame: what the segmenter found, results that are due, audio no longer needed, progress.
     fn advance(&mut self) {
         self.drain_segmenter();
-        self.request_partial();
+        if self.config.partials.interval().is_some() {
+            self.request_early();
+            self.request_partial();
+            self.end_at_sentence();
+        }
         self.audio.trim(self.segmenter.earliest_start());
         self.report_progress();
     }
@@ -320,69 +351,120 @@ impl Stream {
             match event {
                 SegmentEvent::SpeechStart { utterance, at, audio_start } => {
                     self.outputs.push_back(Output::SpeechStart { utterance, at });
-                    self.pending.push_back(Pending::Utterance(Box::new(Utterance::new(
-                        utterance,
-                        at,
-                        audio_start,
-                        self.config.partials,
-                    ))));
+                    let mut started = Utterance::new(utterance, at, audio_start, self.config.partials);
+                    started.adopt(std::mem::take(&mut self.carried));
+                    self.pending.push_back(Pending::Utterance(Box::new(started)));
                 }
                 SegmentEvent::SpeechEnd { utterance, speech, audio, forced } => {
                     self.outputs.push_back(Output::SpeechEnd { utterance, speech: speech.clone() });
-                    self.request_final(utterance, speech, audio, forced);
+                    self.ended += 1;
+                    self.finish(utterance, speech, audio, forced);
                 }
             }
         }
     }
 
-    fn request_final(&mut self, number: u64, speech: Range<Position>, audio: Range<Position>, forced: bool) {
+    /// The utterance is over: its final is asked for, unless it is there or on its way already.
+    fn finish(&mut self, number: u64, speech: Range<Position>, audio: Range<Position>, forced: bool) {
+        let age = self.segmenter.position().saturating_sub(speech.end);
+        let Some(u) = numbered(&mut self.pending, number).filter(|u| u.is_speaking()) else { return };
+        u.speech = speech;
+        u.partials.cancel();
+        self.requests.push_back(Request::DropPartial);
+        if forced {
+            self.carried = u.split_off(audio.end);
+        }
+        match u.take_early() {
+            Some(Early { audio: of, cancel, result }) if of.end == audio.end && !forced => {
+                let job = JobKind::Early { from: of.start, end: of.end };
+                u.state = State::Decoding { cancel, audio: of.clone(), forced, job };
+                if let Some(hypothesis) = result {
+                    u.finish(Ok(hypothesis), &of, self.config.may_revise);
+                    self.settle();
+                }
+                return;
+            }
+            Some(early) => early.cancel.cancel(),
+            None => {}
+        }
+        let audio = u.window.min(audio.end)..audio.end;
         let job = Job {
+            options: u.options(&self.final_options, false),
             audio: self.audio.slice(audio.clone()),
-            options: self.final_options.clone(),
             cancel: CancelToken::new(),
         };
-        let age = self.segmenter.position().saturating_sub(speech.end);
-        for pending in &mut self.pending {
-            if let Pending::Utterance(u) = pending {
-                if u.number == number {
-                    u.partials.cancel();
-                    u.speech = speech.clone();
-                    u.audio_start = audio.start;
-                    u.state = State::Decoding { cancel: job.cancel.clone(), samples: job.audio.len() as u64, forced };
-                }
-            }
-        }
-        self.requests.push_back(Request::DropPartial);
+        u.state = State::Decoding { cancel: job.cancel.clone(), audio, forced, job: JobKind::Final };
         let id = JobId { epoch: self.epoch, utterance: number, kind: JobKind::Final };
+        self.requests.push_back(Request::Decode { id, job, age });
+    }
+
+    /// In a pause, the final is made before it is known that the utterance ends here: where it does, nobody waits for
+    /// it; where it doesn't, it was a partial.
+    fn request_early(&mut self) {
+        let Some(u) = speaking(&mut self.pending) else { return };
+        if self.segmenter.pause().is_none() {
+            u.drop_early();
+        }
+        let Some(audio) = self.segmenter.foreseen() else { return };
+        if u.early().is_some_and(|early| early.audio.end == audio.end) {
+            return;
+        }
+        u.drop_early();
+        let audio = u.window..audio.end;
+        let job = Job {
+            options: u.options(&self.final_options, false),
+            audio: self.audio.slice(audio.clone()),
+            cancel: CancelToken::new(),
+        };
+        u.asked = audio.end;
+        let kind = JobKind::Early { from: audio.start, end: audio.end };
+        let id = JobId { epoch: self.epoch, utterance: u.number, kind };
+        let age = self.segmenter.position().saturating_sub(audio.end);
+        u.state = State::Speaking { early: Some(Early { audio, cancel: job.cancel.clone(), result: None }) };
+        self.requests.push_back(Request::DropPartial);
         self.requests.push_back(Request::Decode { id, job, age });
     }
 
     fn request_partial(&mut self) {
         let Some(interval) = self.config.partials.interval() else { return };
-        let now = self.segmenter.position();
-        let Some(Pending::Utterance(u)) = self.pending.back_mut() else { return };
-        if !matches!(u.state, State::Speaking) || now < u.asked + interval {
+        // In a pause there is nothing new to hear.
+        if self.segmenter.pause().is_some() {
             return;
         }
+        let now = self.segmenter.position();
+        let Some(u) = speaking(&mut self.pending).filter(|u| now >= u.asked + interval) else { return };
         u.asked = now;
-        let options = match (&self.partial_options.language, &u.language) {
-            (None, Some(language)) => {
-                Arc::new(DecodeOptions { language: Some(language.clone()), ..(*self.partial_options).clone() })
-            }
-            _ => self.partial_options.clone(),
-        };
-        let job = Job { audio: self.audio.slice(u.audio_start..now), options, cancel: u.partials.clone() };
-        let id = JobId { epoch: self.epoch, utterance: u.number, kind: JobKind::Partial { end: now } };
+        let (audio, options, cancel) = (u.window..now, u.options(&self.partial_options, true), u.partials.clone());
+        let kind = JobKind::Partial { from: audio.start, end: audio.end };
+        let id = JobId { epoch: self.epoch, utterance: u.number, kind };
+        let job = Job { audio: self.audio.slice(audio), options, cancel };
         self.requests.push_back(Request::Decode { id, job, age: 0 });
+    }
+
+    /// Ends an utterance whose text ends a sentence when its pause is long enough for that.
+    fn end_at_sentence(&mut self) {
+        let (Some(silence), Some(pause)) = (self.config.sentence_silence, self.segmenter.pause()) else { return };
+        let position = self.segmenter.position();
+        if position < pause + silence {
+            return;
+        }
+        let result = speaking(&mut self.pending).and_then(Utterance::early).and_then(|early| early.result.as_ref());
+        if result.and_then(|r| r.words().last()).is_some_and(|word| ends_sentence(&word.text)) {
+            self.segmenter.finish(position);
+            self.drain_segmenter();
+        }
     }
 
     /// Ends the running utterance at the barrier and does what it asks for.
     fn pass(&mut self, barrier: &Barrier) {
         self.segmenter.finish(barrier.at);
         self.drain_segmenter();
-        self.memory = Some(Memory::default());
-        self.gate = Gate::new(self.config.noise_floor_dbfs);
+        if !matches!(barrier.action, Action::End) {
+            self.memory = Some(Memory::default());
+            self.gate = Gate::new(self.config.noise_floor_dbfs);
+        }
         match barrier.action {
+            Action::End => {}
             Action::Mark(marker) => {
                 self.audio.trim(barrier.at);
                 self.segmenter.resume(barrier.at);
@@ -441,62 +523,6 @@ impl Stream {
             Some(Output::Progress(last)) => *last = new,
             _ => self.outputs.push_back(Output::Progress(new)),
         }
-    }
-}
-
-impl Utterance {
-    fn new(number: u64, at: Position, audio_start: Position, policy: PartialPolicy) -> Self {
-        Self {
-            number,
-            audio_start,
-            speech: at..at,
-            revision: 0,
-            partials: CancelToken::new(),
-            asked: at,
-            shown: at,
-            policy: policy.start(),
-            language: None,
-            state: State::Speaking,
-        }
-    }
-
-    /// The partial made of the audio up to `end`, unless it says nothing or a later one was shown already.
-    fn show(&mut self, hypothesis: Hypothesis, end: Position) -> Option<Output> {
-        if hypothesis.is_empty() || end <= self.shown {
-            return None;
-        }
-        self.shown = end;
-        self.language.get_or_insert_with(|| hypothesis.language.clone());
-        self.revision += 1;
-        let words: Vec<_> = hypothesis.words().cloned().collect();
-        let (stable, unstable) = words.split_at(self.policy.update(&hypothesis).stable.min(words.len()));
-        Some(Output::Partial(PartialText {
-            utterance: self.number,
-            revision: self.revision,
-            span: self.speech.start..end,
-            audio_start: self.audio_start,
-            stable: join_words(stable),
-            unstable: join_words(unstable),
-            language: hypothesis.language,
-            words,
-        }))
-    }
-
-    fn finish(&mut self, result: Result<Hypothesis, EngineError>) {
-        let forced = matches!(self.state, State::Decoding { forced: true, .. });
-        self.state = State::Done(match result {
-            Ok(hypothesis) => Output::Final(FinalText {
-                utterance: self.number,
-                revision: self.revision + 1,
-                speech: self.speech.clone(),
-                audio_start: self.audio_start,
-                forced,
-                hypothesis,
-            }),
-            Err(error) => {
-                Output::Failed { utterance: self.number, speech: self.speech.clone(), error: error.to_string() }
-            }
-        });
     }
 }
 

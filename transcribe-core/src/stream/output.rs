@@ -18,8 +18,10 @@ pub struct PartialText {
     pub audio_start: Position,
     /// Text that stays.
     pub stable: String,
-    /// Text that may change.
+    /// Text behind it that may change.
     pub unstable: String,
+    /// The last word, apart from the rest: it may be cut off by the end of the audio, and changes most.
+    pub tail: String,
     /// Language code.
     pub language: String,
     /// All words so far.
@@ -104,8 +106,17 @@ pub struct JobId {
 pub enum JobKind {
     /// The utterance's final.
     Final,
-    /// A partial made of the audio up to `end`.
+    /// The final of an utterance that a pause under way is about to end, and a partial if somebody goes on speaking.
+    Early {
+        /// Start of the audio.
+        from: Position,
+        /// End of the audio.
+        end: Position,
+    },
+    /// A partial.
     Partial {
+        /// Start of the audio.
+        from: Position,
         /// End of the audio.
         end: Position,
     },

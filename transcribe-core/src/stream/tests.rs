@@ -52,7 +52,7 @@ impl Rig {
                     self.stream.push_result(id, Ok(result));
                 }
                 Request::Decode { id, job, .. } => self.jobs.push((id, job)),
-                Request::DropPartial => self.jobs.retain(|(id, _)| id.kind == JobKind::Final),
+                Request::DropPartial => self.jobs.retain(|(id, _)| !matches!(id.kind, JobKind::Partial { .. })),
                 Request::DropAll => self.jobs.clear(),
             }
         }
@@ -161,7 +161,151 @@ fn a_partial_is_cancelled_when_its_utterance_ends() {
     let partial = rig.jobs.last().unwrap().clone();
     rig.push(&talk(&[1.0]));
     assert!(partial.1.cancel.is_cancelled());
-    assert!(rig.jobs.iter().all(|(id, job)| id.kind == JobKind::Final && !job.cancel.is_cancelled()));
+    assert!(
+        matches!(&rig.jobs[..], [(id, job)] if matches!(id.kind, JobKind::Early { .. }) && !job.cancel.is_cancelled())
+    );
+}
+
+fn with_partials() -> StreamConfig {
+    StreamConfig { partials: PartialPolicy::default(), ..config() }
+}
+
+fn count(rig: &Rig, what: fn(&Output) -> bool) -> usize {
+    rig.outputs.iter().filter(|o| what(o)).count()
+}
+
+#[test]
+fn the_final_is_made_in_the_pause_and_not_again() {
+    let mut rig = Rig::new(with_partials());
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.2, 0.35]));
+    let (id, job) = rig.jobs.pop().unwrap();
+    assert!(matches!(id.kind, JobKind::Early { .. }) && count(&rig, |o| matches!(o, Output::SpeechEnd { .. })) == 0);
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    rig.jobs.clear();
+    rig.push(&talk(&[0.3]));
+    assert_eq!(rig.finals().len(), 1);
+    assert_eq!((rig.jobs.len(), rig.finals()[0].3.clone()), (0, format!("{} samples", job.audio.len())));
+    // Finals alone are made of the same audio.
+    let mut plain = Rig::new(config());
+    plain.push(&talk(&[0.5, 1.2, 0.65]));
+    assert_eq!(plain.finals(), rig.finals());
+}
+
+#[test]
+fn a_final_on_its_way_is_waited_for() {
+    let mut rig = Rig::new(with_partials());
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.2, 0.7]));
+    assert_eq!(count(&rig, |o| matches!(o, Output::SpeechEnd { .. })), 1);
+    assert_eq!((rig.jobs.len(), rig.finals().len(), rig.stream.unfinished()), (1, 0, 1));
+    let (id, job) = rig.jobs.pop().unwrap();
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    rig.run();
+    assert_eq!((rig.finals().len(), rig.stream.unfinished(), rig.stream.ended()), (1, 0, 1));
+}
+
+#[test]
+fn whoever_goes_on_speaking_stops_the_final_and_gets_one_of_everything() {
+    let mut rig = Rig::new(with_partials());
+    rig.prompt = false;
+    let talk = talk(&[0.5, 1.2, 0.4, 1.0, 1.0]);
+    let (first, rest) = talk.split_at(2 * SAMPLE_RATE as usize);
+    rig.push(first);
+    let (id, job) = rig.jobs.pop().unwrap();
+    rig.push(rest);
+    assert!(job.cancel.is_cancelled());
+    // Even if it came through all the same.
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    assert_eq!(rig.finals().len(), 0);
+    let (id, job) = rig.jobs.pop().unwrap();
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    rig.run();
+    assert_eq!(rig.finals().len(), 1);
+    assert!(job.audio.len() > 2 * SAMPLE_RATE as usize + 9000);
+}
+
+#[test]
+fn a_sentence_ends_sooner_where_it_may() {
+    let ends = |text: &str| {
+        let sentence_silence = Some(samples_from_ms(300));
+        let mut rig = Rig::new(StreamConfig { sentence_silence, ..with_partials() });
+        rig.prompt = false;
+        rig.push(&talk(&[0.5, 1.2, 0.32]));
+        let (id, job) = rig.jobs.pop().unwrap();
+        let mut said = hypothesis(&job);
+        said.segments[0].words[0].text = text.into();
+        rig.stream.push_result(id, Ok(said));
+        rig.push(&talk(&[0.06]));
+        rig.finals().len()
+    };
+    assert_eq!((ends("done."), ends("done,")), (1, 0));
+}
+
+#[test]
+fn a_final_comes_on_request() {
+    let mut rig = Rig::new(with_partials());
+    rig.push(&talk(&[0.5, 1.2]));
+    assert_eq!(rig.finals().len(), 0);
+    rig.stream.finalize();
+    rig.run();
+    assert_eq!(rig.finals().len(), 1);
+    rig.stream.finalize();
+    rig.run();
+    assert_eq!(rig.finals().len(), 1);
+    rig.push(&talk(&[0.0, 1.0, 1.0]));
+    let finals = rig.finals();
+    assert_eq!((finals.len(), finals[0].1.end), (2, finals[1].1.start));
+}
+
+/// An engine that hears "a b c …", a letter every half second of the stream, if the middle of it is in the audio.
+fn letters(audio: Range<Position>) -> Hypothesis {
+    let half = samples_from_ms(500);
+    let place = |position: u64| position.clamp(audio.start, audio.end) - audio.start;
+    let word = |i: u64| Word {
+        text: char::from(b'a' + (i % 26) as u8).to_string(),
+        space_before: true,
+        span: place(i * half)..place((i + 1) * half),
+        probability: 0.9,
+    };
+    let heard = (0..=audio.end / half).filter(|i| audio.contains(&(i * half + half / 2)));
+    let words: Vec<Word> = heard.map(word).collect();
+    let segment = Segment { text: crate::engine::join_words(&words), span: 0..audio.end - audio.start, words };
+    Hypothesis { segments: vec![segment], language: "en".into(), ..Hypothesis::default() }
+}
+
+#[test]
+fn long_speech_is_trimmed_and_cut_without_losing_or_doubling_a_word() {
+    let mut config = StreamConfig { partials: PartialPolicy::default(), ..config() };
+    config.segmenter.max_utterance = samples_from_ms(25_000);
+    let mut rig = Rig::new(config);
+    rig.prompt = false;
+    let mut longest = 0;
+    for packet in talk(&[0.0, 60.0, 1.0]).chunks(512) {
+        rig.push(packet);
+        for (id, job) in std::mem::take(&mut rig.jobs) {
+            longest = longest.max(job.audio.len() as u64);
+            let audio = match id.kind {
+                JobKind::Partial { from, end } | JobKind::Early { from, end } => from..end,
+                JobKind::Final => {
+                    let end = rig.outputs.iter().rev().find_map(|o| match o {
+                        Output::SpeechEnd { speech, .. } => Some(speech.end),
+                        _ => None,
+                    });
+                    end.unwrap() - job.audio.len() as u64..end.unwrap()
+                }
+            };
+            assert!(job.options.prompt.is_some() == (job.options.prompt.as_deref().unwrap_or_default().len() > 3));
+            rig.stream.push_result(id, Ok(letters(audio)));
+        }
+        rig.run();
+    }
+    let said: Vec<String> = rig.finals().iter().map(|f| f.3.clone()).collect();
+    assert!(said.len() >= 3, "{said:?}");
+    let all = said.join(" ");
+    let expected = letters(0..samples_from_ms(60_000)).text();
+    assert!(all.starts_with(&expected[..expected.len() - 4]), "{said:?}");
+    assert!(crate::seconds(longest) < 15.0, "{}", crate::seconds(longest));
 }
 
 #[test]

@@ -1,0 +1,237 @@
+//! An utterance from its announcement to its final.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::audio::AudioBuffer;
+use super::output::{FinalText, JobKind, Output, PartialText};
+use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Word};
+use crate::partials::{window, PartialPolicy, Policy, View};
+use crate::Position;
+
+/// See the module.
+pub(super) struct Utterance {
+    pub(super) number: u64,
+    pub(super) audio_start: Position,
+    pub(super) speech: Range<Position>,
+    pub(super) state: State,
+    /// What is decoded begins here; behind `audio_start` once committed words have been trimmed.
+    pub(super) window: Position,
+    /// Stops all its partial jobs.
+    pub(super) partials: CancelToken,
+    /// End of the audio in the latest partial or early job.
+    pub(super) asked: Position,
+    revision: u32,
+    /// End of the audio in the latest partial that was given out.
+    shown: Position,
+    policy: Box<dyn Policy>,
+    /// Language the first hypothesis was in; later partials need not detect it again.
+    language: Option<String>,
+}
+
+pub(super) enum State {
+    /// Going on.
+    Speaking {
+        /// The final, should the pause under way be its end.
+        early: Option<Early>,
+    },
+    /// Over; the final is being made.
+    Decoding {
+        cancel: CancelToken,
+        /// What is decoded.
+        audio: Range<Position>,
+        forced: bool,
+        /// Which job makes it.
+        job: JobKind,
+    },
+    /// The final, which may have to wait for those before it.
+    Done(Output),
+}
+
+/// A final that was asked for before the utterance was known to be over.
+pub(super) struct Early {
+    /// What it was asked for.
+    pub(super) audio: Range<Position>,
+    pub(super) cancel: CancelToken,
+    /// What the engine made of it, once it is there.
+    pub(super) result: Option<Hypothesis>,
+}
+
+impl Utterance {
+    pub(super) fn new(number: u64, at: Position, audio_start: Position, policy: PartialPolicy) -> Self {
+        Self {
+            number,
+            audio_start,
+            speech: at..at,
+            state: State::Speaking { early: None },
+            window: audio_start,
+            partials: CancelToken::new(),
+            asked: at,
+            revision: 0,
+            shown: at,
+            policy: policy.start(),
+            language: None,
+        }
+    }
+
+    pub(super) fn is_speaking(&self) -> bool {
+        matches!(self.state, State::Speaking { .. })
+    }
+
+    /// The audio of the final, if it waits for this job.
+    pub(super) fn waits_for(&self, kind: JobKind) -> Option<Range<Position>> {
+        match &self.state {
+            State::Decoding { audio, job, .. } if *job == kind => Some(audio.clone()),
+            _ => None,
+        }
+    }
+
+    /// The early final while nobody knows yet whether it is one.
+    pub(super) fn early(&mut self) -> Option<&mut Early> {
+        match &mut self.state {
+            State::Speaking { early } => early.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Takes the early final.
+    pub(super) fn take_early(&mut self) -> Option<Early> {
+        match &mut self.state {
+            State::Speaking { early } => early.take(),
+            _ => None,
+        }
+    }
+
+    /// Stops the early final: somebody goes on speaking, or it would not be made like that any more.
+    pub(super) fn drop_early(&mut self) {
+        if let Some(early) = self.take_early() {
+            early.cancel.cancel();
+        }
+    }
+
+    /// Stops all its jobs.
+    pub(super) fn cancel(&mut self) {
+        self.partials.cancel();
+        self.drop_early();
+        if let State::Decoding { cancel, .. } = &self.state {
+            cancel.cancel();
+        }
+    }
+
+    /// `base` for a job of this utterance: what was trimmed becomes the prompt; for partials the language is known.
+    pub(super) fn options(&self, base: &Arc<DecodeOptions>, partial: bool) -> Arc<DecodeOptions> {
+        let known = self.language.as_ref().filter(|_| partial && base.language.is_none());
+        let trimmed = self.window - self.audio_start;
+        if known.is_none() && trimmed == 0 {
+            return base.clone();
+        }
+        let mut options = (**base).clone();
+        if let Some(language) = known {
+            options.language = Some(language.clone());
+        }
+        if trimmed > 0 {
+            let before = self.policy.committed().iter().filter(|w| w.span.start.midpoint(w.span.end) < trimmed);
+            let words: Vec<Word> = before.cloned().collect();
+            options.prompt = Some(window::prompt(options.prompt.as_deref(), &words));
+        }
+        Arc::new(options)
+    }
+
+    /// The partial made of this audio, unless it says nothing or a later one was shown already.
+    pub(super) fn show(&mut self, hypothesis: &Hypothesis, audio: Range<Position>) -> Option<Output> {
+        if hypothesis.is_empty() || audio.end <= self.shown {
+            return None;
+        }
+        self.shown = audio.end;
+        self.language.get_or_insert_with(|| hypothesis.language.clone());
+        self.revision += 1;
+        let words = self.words(hypothesis, &audio);
+        let split = self.policy.update(self.view(&words, &audio));
+        let (unstable, tail) = split.unstable.split_at(split.unstable.len().saturating_sub(1));
+        Some(Output::Partial(PartialText {
+            utterance: self.number,
+            revision: self.revision,
+            span: self.speech.start..audio.end,
+            audio_start: self.audio_start,
+            stable: join_words(&split.committed),
+            unstable: join_words(unstable),
+            tail: join_words(tail),
+            language: hypothesis.language.clone(),
+            words: [split.committed, split.unstable].concat(),
+        }))
+    }
+
+    /// Lets audio go whose words are committed, if more is decoded than has to be.
+    pub(super) fn trim(&mut self, audio: &AudioBuffer) {
+        let from = self.window - self.audio_start;
+        let Some(gap) = window::gap(self.policy.committed(), from, self.shown.saturating_sub(self.audio_start)) else {
+            return;
+        };
+        let start = self.audio_start + gap.start;
+        let quiet = window::quietest(&audio.slice(start..self.audio_start + gap.end)) as u64;
+        self.window = self.window.max(start + quiet);
+    }
+
+    /// Committed words behind `at`, which a forced cut leaves to the next utterance; spans are positions.
+    pub(super) fn split_off(&mut self, at: Position) -> Vec<Word> {
+        let words = self.policy.split_off(at.saturating_sub(self.audio_start));
+        shifted(words, |position| position + self.audio_start)
+    }
+
+    /// Begins with words that the utterance before has committed; spans are positions.
+    pub(super) fn adopt(&mut self, words: Vec<Word>) {
+        self.policy.adopt(shifted(words, |position| position.saturating_sub(self.audio_start)));
+    }
+
+    /// The final, made of this audio.
+    pub(super) fn finish(
+        &mut self,
+        result: Result<Hypothesis, EngineError>,
+        audio: &Range<Position>,
+        may_revise: bool,
+    ) {
+        let forced = matches!(self.state, State::Decoding { forced: true, .. });
+        self.state = State::Done(match result {
+            Ok(hypothesis) => Output::Final(FinalText {
+                utterance: self.number,
+                revision: self.revision + 1,
+                speech: self.speech.clone(),
+                audio_start: self.audio_start,
+                forced,
+                hypothesis: self.complete(hypothesis, audio, may_revise),
+            }),
+            Err(error) => {
+                Output::Failed { utterance: self.number, speech: self.speech.clone(), error: error.to_string() }
+            }
+        });
+    }
+
+    /// The hypothesis with what was committed before.
+    fn complete(&self, hypothesis: Hypothesis, audio: &Range<Position>, may_revise: bool) -> Hypothesis {
+        if self.policy.committed().is_empty() {
+            return hypothesis;
+        }
+        let heard = self.words(&hypothesis, audio);
+        let words = self.policy.finish(self.view(&heard, audio), may_revise);
+        let span = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
+        let segments = vec![Segment { text: join_words(&words), span, words }];
+        Hypothesis { segments, ..hypothesis }
+    }
+
+    /// The words of a hypothesis of this audio, with spans that count from the utterance's first sample.
+    fn words(&self, hypothesis: &Hypothesis, audio: &Range<Position>) -> Vec<Word> {
+        let offset = audio.start - self.audio_start;
+        shifted(hypothesis.words().cloned().collect(), |position| position + offset)
+    }
+
+    fn view<'a>(&self, words: &'a [Word], audio: &Range<Position>) -> View<'a> {
+        View { words, from: audio.start - self.audio_start, to: audio.end.saturating_sub(self.audio_start) }
+    }
+}
+
+fn shifted(mut words: Vec<Word>, to: impl Fn(u64) -> u64) -> Vec<Word> {
+    for word in &mut words {
+        word.span = to(word.span.start)..to(word.span.end);
+    }
+    words
+}
