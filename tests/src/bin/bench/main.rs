@@ -8,6 +8,7 @@ mod driver;
 
 mod capacity;
 mod crowd;
+mod delay;
 mod fairness;
 mod floor;
 mod growth;
@@ -67,6 +68,8 @@ enum Section {
     Many,
     /// Streams that two cores carry, against the peers.
     Capacity,
+    /// When words appear and whether they stay, by policy and interval.
+    Delay,
     /// How cost grows with the length of an utterance and the number of streams.
     Growth,
     /// Two hundred streams in which nobody speaks.
@@ -113,6 +116,7 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Memory => memory::measure(args.quick),
         Section::Many => many::measure(args.quick),
         Section::Capacity => capacity::measure(&args.peers, args.quick),
+        Section::Delay => delay::measure(args.quick),
         Section::Growth => growth::measure(args.quick),
         Section::Silent => silent::measure(args.quick),
         Section::Fairness => fairness::measure(args.quick),

@@ -54,7 +54,7 @@ impl Life {
     /// One element from NULL to NULL, with several sessions; gives the samples that it took.
     fn element(&mut self, signal: &[f32], most: usize, totals: &Totals) -> Result<usize> {
         let model = tiny_en();
-        let partials = if self.rng.below(2) == 0 { "none" } else { "interval" };
+        let partials = ["none", "interval", "local-agreement"][self.rng.below(3)];
         let properties = [("model", &*model.to_string_lossy()), ("language", "en"), ("partials", partials)];
         let mut driver = Driver::start(&properties, false)?;
         count(&totals.elements);
