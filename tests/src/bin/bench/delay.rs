@@ -3,18 +3,18 @@
 //! The core is driven in virtual time ([`e2e_tests::replay`]), so that the figures of a method depend on neither the
 //! machine nor what else it does; only what decoding adds to them does.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{ensure, Result};
-use e2e_tests::audio::samples;
-use e2e_tests::clips::{all, Composition};
+use anyhow::{Context, Result};
+use e2e_tests::clips::Composition;
 use e2e_tests::replay::{measure as delays, Delays, Pace, Replay};
 use e2e_tests::wer::word_errors;
 use transcribe_core::engine::{DecodeOptions, Engine};
 use transcribe_core::partials::PartialPolicy;
 use transcribe_core::samples_from_ms;
 use transcribe_core::stream::StreamConfig;
-use transcribe_core::vad::{self, Vad, VadKind};
+use transcribe_core::vad::{self, VadKind};
 
 use crate::driver::{tiny_en, PACKET};
 use crate::measure::{quantile, Candidate};
@@ -24,7 +24,11 @@ use crate::table::{head, heading, number, row};
 /// Milliseconds between partials.
 const INTERVALS: [u64; 3] = [250, 500, 1000];
 /// The policy that the issue's aims are about.
-const JUDGED: (Kind, u64) = (Kind::Agreement(2), 500);
+const JUDGED: Method = (Kind::Agreement(2), 500);
+/// No partials at all.
+const FINALS: Method = (Kind::None, 500);
+/// Samples in a buffer, beside those of all other replays.
+const PACKETS: [usize; 2] = [1601, 16_000];
 /// The issue's aims: seconds, seconds, percent, points.
 const COMMITTED: f64 = 1.0;
 const FIRST: f64 = 0.7;
@@ -57,18 +61,40 @@ impl Kind {
     }
 }
 
+/// A policy and the milliseconds between its partials.
+type Method = (Kind, u64);
+
 /// What is needed for a replay.
 struct Stage {
     signal: Composition,
-    detector: Box<dyn Vad>,
     engine: Arc<dyn Engine>,
 }
 
 impl Stage {
-    fn play(&mut self, partials: PartialPolicy, pace: Pace, packet: usize) -> Result<Replay> {
+    fn play(&self, (kind, interval): Method, pace: Pace, packet: usize) -> Result<Replay> {
         let decode = DecodeOptions { language: Some("en".into()), ..DecodeOptions::default() };
-        let config = StreamConfig { partials, decode, ..StreamConfig::default() };
-        Ok(Replay::of(&self.signal.samples, packet, config, pace, self.detector.as_mut(), &self.engine)?)
+        let config = StreamConfig { partials: kind.policy(interval), decode, ..StreamConfig::default() };
+        let mut detector = vad::load(VadKind::Silero, None)?;
+        Ok(Replay::of(&self.signal.samples, packet, config, pace, detector.as_mut(), &self.engine)?)
+    }
+
+    /// Replays in which decoding takes no time, on all cores.
+    fn play_all(&self, methods: &[(Method, usize)]) -> Result<Vec<Replay>> {
+        let next = AtomicUsize::new(0);
+        let replays: Mutex<Vec<(usize, Result<Replay>)>> = Mutex::default();
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((method, packet)) = methods.get(i) else { break };
+                    let replay = self.play(*method, Pace::Audio, *packet);
+                    replays.lock().unwrap_or_else(PoisonError::into_inner).push((i, replay));
+                });
+            }
+        });
+        let mut replays = replays.into_inner().unwrap_or_else(PoisonError::into_inner);
+        replays.sort_by_key(|(i, _)| *i);
+        replays.into_iter().map(|(_, replay)| replay).collect()
     }
 
     fn errors(&self, replay: &Replay) -> f64 {
@@ -78,8 +104,7 @@ impl Stage {
 
 /// A point of the plots.
 struct Point {
-    kind: Kind,
-    interval: u64,
+    method: Method,
     shown: f64,
     committed: f64,
     with_tail: f64,
@@ -88,11 +113,7 @@ struct Point {
 
 pub(crate) fn measure(quick: bool) -> Result<()> {
     let model = Candidate { name: "tiny.en q8_0", path: tiny_en() }.load()?;
-    let signal = match quick {
-        true => Composition::new().silence(1.0).clips(all().iter().take(3), 1.5),
-        false => Composition::long(),
-    };
-    let mut stage = Stage { signal, detector: vad::load(VadKind::Silero, None)?, engine: model.engine().clone() };
+    let stage = Stage { signal: Composition::long(), engine: model.engine().clone() };
     heading(&format!("Delay: when words of {:.1} s of speech appear, tiny.en q8_0", stage.signal.seconds()));
     head(&[
         "partials",
@@ -109,48 +130,45 @@ pub(crate) fn measure(quick: bool) -> Result<()> {
         "decodings",
         "CPU s per minute of audio",
     ]);
-    let whole = stage.play(PartialPolicy::None, Pace::Audio, PACKET)?;
-    let own = stage.errors(&whole);
+    let methods: Vec<Method> = match quick {
+        true => vec![FINALS, JUDGED],
+        false => {
+            let kinds = [Kind::Interval, Kind::Agreement(2), Kind::Agreement(3)];
+            let all = kinds.into_iter().flat_map(|kind| INTERVALS.map(|interval| (kind, interval)));
+            std::iter::once(FINALS).chain(all).collect()
+        }
+    };
+    let others: &[usize] = if quick { &PACKETS[..1] } else { &PACKETS };
+    let mut wanted: Vec<(Method, usize)> = methods.iter().map(|method| (*method, PACKET)).collect();
+    wanted.extend(others.iter().map(|packet| (JUDGED, *packet)));
+    let replays = stage.play_all(&wanted)?;
+    let (replays, others) = replays.split_at(methods.len());
+    let whole = replays.first().context("there is no replay")?;
+    let own = stage.errors(whole);
     let mut points = Vec::new();
     let mut verdict = Vec::new();
-    for kind in [Kind::None, Kind::Interval, Kind::Agreement(2), Kind::Agreement(3)] {
-        for interval in INTERVALS {
-            let skipped = quick && (interval != 500 || kind == Kind::Agreement(3));
-            if skipped && kind != Kind::None || kind == Kind::None && interval != INTERVALS[0] {
-                continue;
-            }
-            let replay = stage.play(kind.policy(interval), Pace::Audio, PACKET)?;
-            let computed = stage.play(kind.policy(interval), Pace::Computed, PACKET)?;
-            let (aside, real) = (delays(&replay, &whole), delays(&computed, &whole));
-            let errors = stage.errors(&replay);
-            show(kind, interval, &aside, &real, errors, &replay, computed.busy * 60.0 / stage.signal.seconds());
-            if kind != Kind::None {
-                points.push(Point {
-                    kind,
-                    interval,
-                    shown: mean(&aside.shown),
-                    committed: mean(&aside.committed),
-                    with_tail: aside.with_tail.percent(),
-                    unstable: aside.unstable.percent(),
-                });
-            }
-            if (kind, interval) == JUDGED {
-                verdict = judge(&aside, errors, own);
-                let others =
-                    [1, 1601, samples(1.0)].map(|packet| stage.play(kind.policy(interval), Pace::Audio, packet));
-                let mut same = true;
-                for other in others {
-                    same &= other?.text() == replay.text();
-                }
-                verdict.push(aim(
-                    "the same words for buffers of 1, 320, 1601 and 16000 samples",
-                    if same { "the same" } else { "other words" },
-                    same,
-                ));
-            }
+    for (method, replay) in methods.iter().zip(replays) {
+        // One after another, since what decoding takes of a core is measured.
+        let computed = stage.play(*method, Pace::Computed, PACKET)?;
+        let (aside, real) = (delays(replay, whole), delays(&computed, whole));
+        let errors = stage.errors(replay);
+        show(*method, &aside, &real, errors, replay, computed.busy * 60.0 / stage.signal.seconds());
+        if *method != FINALS {
+            points.push(Point {
+                method: *method,
+                shown: mean(&aside.shown),
+                committed: mean(&aside.committed),
+                with_tail: aside.with_tail.percent(),
+                unstable: aside.unstable.percent(),
+            });
+        }
+        if *method == JUDGED {
+            verdict = judge(&aside, errors, own);
+            let same = others.iter().all(|other| words(other) == words(replay));
+            let figure = if same { "the same" } else { "other words" };
+            verdict.push(aim("the same finals and partials for buffers of other sizes", figure, same));
         }
     }
-    ensure!(!points.is_empty(), "there is nothing to plot");
     println!(
         "\n\"Word committed\" and \"first shown\" count from the end of each word to the result that has it as stable, or at \
          all; a final commits what is left. When a word was spoken is not in the transcripts: it is taken from the word \
@@ -165,7 +183,13 @@ pub(crate) fn measure(quick: bool) -> Result<()> {
     plot(&points)
 }
 
-fn show(kind: Kind, interval: u64, aside: &Delays, real: &Delays, errors: f64, replay: &Replay, cpu: f64) {
+/// All text in order.
+fn words(replay: &Replay) -> Vec<String> {
+    let partials = replay.partials().map(|(_, p)| format!("{}|{}|{}", p.stable, p.unstable, p.tail));
+    partials.chain([replay.text()]).collect()
+}
+
+fn show((kind, interval): Method, aside: &Delays, real: &Delays, errors: f64, replay: &Replay, cpu: f64) {
     let pair =
         |values: &[f64], share: f64| format!("{} / {}", number(mean(values), 2), number(quantile(values, share), 2));
     let partials = kind != Kind::None;
@@ -221,8 +245,8 @@ fn plot(points: &[Point]) -> Result<()> {
     let lines = |place: &dyn Fn(&Point) -> (f64, f64)| -> Vec<Curve> {
         let kinds = [Kind::Interval, Kind::Agreement(2), Kind::Agreement(3)];
         let of = |kind: Kind| {
-            let label = |point: &Point| format!("{} s", point.interval as f64 / 1000.0);
-            let points = points.iter().filter(|point| point.kind == kind);
+            let label = |point: &Point| format!("{} s", point.method.1 as f64 / 1000.0);
+            let points = points.iter().filter(|point| point.method.0 == kind);
             let points = points.map(|point| (place(point).0, place(point).1, label(point))).collect();
             Curve { name: kind.name(), points }
         };
