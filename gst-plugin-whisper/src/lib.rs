@@ -1,8 +1,10 @@
 //! GStreamer plugin `whispertranscribe`: the element of the same name, see [`transcribe`].
 
+mod engine_log;
 pub mod transcribe;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    engine_log::show();
     transcribe::register(plugin)
 }
 

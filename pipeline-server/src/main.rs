@@ -54,10 +54,9 @@ fn start_logging(verbose: u8) {
         _ => LevelFilter::TRACE,
     };
     let targets = std::env::var("RUST_LOG").ok().and_then(|spec| spec.parse::<Targets>().ok());
-    // whisper.cpp calls it an error when a job is cancelled, and tells at length what it loads. What goes wrong in earnest
-    // the element reports itself.
+    // whisper.cpp tells at length what it loads. What goes wrong in earnest the element reports itself.
     let whisper = if verbose < 2 { LevelFilter::OFF } else { level };
-    let targets = targets.unwrap_or_else(|| Targets::new().with_default(level).with_target("whisper_rs", whisper));
+    let targets = targets.unwrap_or_else(|| Targets::new().with_default(level).with_target("whisper_cpp", whisper));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(targets);
     tracing_subscriber::registry().with(lines).init();
 }

@@ -130,4 +130,10 @@ fn a_backlog_past_the_limit_is_an_error_with_the_figure() {
         "{:?}",
         rig.heard.errors
     );
+    // It was told beforehand, once.
+    let warnings: Vec<_> = rig.heard.warnings.iter().filter(|w| w.contains("max-backlog")).collect();
+    assert!(matches!(warnings[..], [w] if w.contains(" s behind") && w.contains("20 s")), "{:?}", rig.heard.warnings);
+    let stats = rig.element().property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u64>("backlog-warnings"), Ok(1));
+    assert!(stats.get::<f64>("peak-backlog").unwrap() > 20.0);
 }

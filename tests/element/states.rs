@@ -66,6 +66,32 @@ fn partials_and_prompt_can_be_changed_while_playing() {
 }
 
 #[test]
+fn a_final_comes_on_request() {
+    let feed = Feed::default();
+    let requests: [fn(&mut Rig); 2] = [
+        |rig| rig.element().emit_by_name::<()>("finalize", &[]),
+        |rig| {
+            let finalize = gst::Structure::new_empty("whispertranscribe/finalize");
+            assert!(rig.harness.push_event(gst::event::CustomDownstream::new(finalize)));
+        },
+    ];
+    for request in requests {
+        let mut rig = Rig::new(&feed, "");
+        // To the middle of a sentence, no pause behind it.
+        let audio = &named("librispeech-2412-153948-0000").samples;
+        rig.push(&feed, &audio[..4 * 16_000], gst::ClockTime::ZERO);
+        request(&mut rig);
+        rig.wait("the final", |heard| !heard.texts.is_empty());
+        assert!(!rig.heard.eos && rig.heard.texts[0].text.contains("reader"), "{:?}", rig.heard.texts);
+        rig.push(&feed, &audio[4 * 16_000..], gst::ClockTime::from_seconds(4));
+        rig.finish();
+        let text = rig.heard.text();
+        let errors = e2e_tests::wer::word_errors(&named("librispeech-2412-153948-0000").text, &text);
+        assert!(errors.errors() <= 3, "{errors}");
+    }
+}
+
+#[test]
 fn memory_is_flat_over_many_short_lives() {
     let feed = Feed { buffer: 0.1, ..Feed::default() };
     let audio = [named("librivox-sense-0880").samples.clone(), silence(0.7)].concat();

@@ -47,10 +47,14 @@ fn partials_come_before_the_final_and_grow() {
         let last = rig.heard.named("final").find(|f| f.get::<u64>("utterance").unwrap() == utterance).unwrap();
         assert!(field(partial, "start") == field(last, "start") && field(partial, "end") <= field(last, "end") + 0.6);
         assert!(last.get::<u32>("revision").unwrap() > partial.get::<u32>("revision").unwrap());
-        let joined =
-            format!("{} {}", partial.get::<String>("stable").unwrap(), partial.get::<String>("unstable").unwrap());
-        assert_eq!(joined.trim(), partial.get::<String>("text").unwrap());
+        let part = |name: &str| partial.get::<String>(name).unwrap();
+        let parts = [part("stable"), part("unstable"), part("tail")];
+        let joined: Vec<&str> = parts.iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
+        assert_eq!(joined.join(" "), part("text"));
+        // What is stable stays, in the final, too.
+        assert!(last.get::<String>("text").unwrap().starts_with(&parts[0]));
     }
+    assert!(partials.iter().any(|p| !p.get::<String>("stable").unwrap().is_empty()));
 }
 
 #[test]

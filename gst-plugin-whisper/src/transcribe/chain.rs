@@ -4,10 +4,12 @@
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use transcribe_core::runtime::{Overload, MOST_UNREAD};
+
 use super::convert::Converter;
 use super::imp::{WhisperTranscribe, CAT};
 use super::session::{Marker, Session, Upstream};
-use super::timeline::{duration, samples};
+use super::timeline::samples;
 
 /// Timestamps that stray less than this from the count of samples are taken as jitter.
 const JITTER: gst::ClockTime = gst::ClockTime::from_mseconds(10);
@@ -20,6 +22,9 @@ const AHEAD: u64 = 60 * transcribe_core::SAMPLE_RATE as u64;
 
 /// Custom downstream event that asks for the final of the running utterance.
 const FINALIZE: &str = "whispertranscribe/finalize";
+
+/// What helps where transcription is too slow.
+const LIGHTEN: &str = "use a smaller or quantised model, a faster device, or fewer streams";
 
 /// What the streaming thread knows; a flush clears all but the caps.
 #[derive(Default)]
@@ -197,17 +202,32 @@ impl WhisperTranscribe {
             return session.flow().and(Err(gst::FlowError::Flushing));
         }
         let limit = self.settings().max_backlog;
-        let backlog = duration(session.stream.backlog());
-        if backlog.seconds() > u64::from(limit) {
-            gst::element_imp_error!(
+        let error = match session.stream.check_backlog(u64::from(limit) * u64::from(transcribe_core::SAMPLE_RATE)) {
+            Ok(None) => return Ok(gst::FlowSuccess::Ok),
+            Ok(Some(behind)) => {
+                gst::element_imp_warning!(
+                    self,
+                    gst::ResourceError::Busy,
+                    ("Transcription is {:.0} s behind the live source, and ends with an error at {limit} s (max-backlog): {LIGHTEN}", behind.seconds)
+                );
+                return Ok(gst::FlowSuccess::Ok);
+            }
+            Err(error) => error,
+        };
+        match error {
+            Overload::Backlog { seconds, .. } => gst::element_imp_error!(
                 self,
                 gst::ResourceError::Busy,
-                ("Transcription is {} s behind the live source, more than max-backlog allows ({limit} s): use a smaller or quantised model, a faster device, or fewer streams", backlog.seconds())
-            );
-            session.fail();
-            return Err(gst::FlowError::Error);
+                ("Transcription is {seconds:.0} s behind the live source, more than max-backlog allows ({limit} s): {LIGHTEN}")
+            ),
+            Overload::Unread { unread } => gst::element_imp_error!(
+                self,
+                gst::StreamError::Failed,
+                ("Downstream does not take the text of the live source: {unread} results wait, at most {MOST_UNREAD} may; look for what blocks there")
+            ),
         }
-        Ok(gst::FlowSuccess::Ok)
+        session.fail();
+        Err(gst::FlowError::Error)
     }
 
     pub(super) fn sink_event(&self, event: gst::Event) -> bool {

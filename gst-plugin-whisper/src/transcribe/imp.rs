@@ -16,6 +16,7 @@ use super::loader;
 use super::push::Delivery;
 use super::session::Session;
 use super::settings::{Settings, PROPERTIES};
+use super::stats;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("whispertranscribe", gst::DebugColorFlags::empty(), Some("Whisper transcription"))
@@ -121,37 +122,7 @@ impl WhisperTranscribe {
     }
 
     fn stats(&self) -> gst::Structure {
-        let builder = gst::Structure::builder("whispertranscribe-stats");
-        let Some(session) = self.session() else { return builder.build() };
-        let stats = session.stream.stats();
-        let ms = |d: std::time::Duration| d.as_millis() as u64;
-        let builder = builder
-            .field("finals", stats.finals)
-            .field("partials", stats.partials)
-            .field("finals-submitted", stats.submitted)
-            .field("finals-failed", stats.failed)
-            .field("finals-flushed", stats.flushed)
-            .field("backlog", stats.backlog_seconds)
-            .field("peak-backlog", stats.peak_backlog_seconds)
-            .field("final-latency", ms(stats.final_latency))
-            .field("max-final-latency", ms(stats.max_final_latency))
-            .field("vad-frames", stats.detector.frames)
-            .field("vad-batches", stats.detector.batches)
-            .field("vad-busy", stats.detector.busy_seconds);
-        match stats.scheduler {
-            None => builder.build(),
-            Some(s) => builder
-                .field("model-finals", s.finals)
-                .field("model-partials", s.partials)
-                .field("model-partials-dropped", s.partials_dropped)
-                .field("model-aborted", s.aborted)
-                .field("model-queued", s.queued as u64)
-                .field("model-queued-seconds", s.queued_seconds)
-                .field("model-audio-seconds", s.audio_seconds)
-                .field("model-busy", s.busy_seconds)
-                .field("real-time-factor", s.real_time_factor())
-                .build(),
-        }
+        stats::structure(self.session().map(|session| session.stream.stats()).as_ref())
     }
 }
 

@@ -54,11 +54,54 @@
  * #GstWhisperTranscribe:sentence-silence; or at once on request, by the action signal
  * #GstWhisperTranscribe::finalize or, in step with the audio, a custom downstream event `whispertranscribe/finalize`.
  *
+ * ## Statistics
+ *
+ * The structure in #GstWhisperTranscribe:stats has the fields below; those of the model count for all elements that
+ * share it, and are there once it is loaded. `…-*` stands for `-mean`, `-median`, `-p95` and `-max` (guint64, ms;
+ * median and 95th percentile of the last 512). Times are wall-clock time.
+ *
+ * | field | type | what |
+ * | --- | --- | --- |
+ * | `finals`, `partials` | guint64 | results given out |
+ * | `finals-submitted` | guint64 | utterances whose final was asked for; once drained, finals + failed + flushed |
+ * | `finals-failed`, `finals-flushed` | guint64 | finals that the engine failed on, and that a flush threw away |
+ * | `backlog`, `peak-backlog` | gdouble | audio without result, s: now, and the most so far |
+ * | `backlog-warnings` | guint64 | how often the backlog passed half of #GstWhisperTranscribe:max-backlog |
+ * | `unread` | guint64 | results that downstream has not taken yet |
+ * | `final-latency`, `max-final-latency` | guint64 | from an utterance's known end to its text, ms: the last, the longest |
+ * | `vad-frames`, `vad-batches` | guint64 | frames of 32 ms that the detector saw, of all elements, and its runs |
+ * | `vad-busy` | gdouble | time spent in the detector, s |
+ * | `model-finals-submitted`, `model-partials-submitted` | guint64 | jobs handed in |
+ * | `model-finals`, `model-partials` | guint64 | jobs decoded |
+ * | `model-finals-failed`, `model-partials-failed` | guint64 | jobs that the engine failed on |
+ * | `model-finals-cancelled` | guint64 | finals that a flush or a stopped element took away |
+ * | `model-partials-dropped` | guint64 | partials that never ran: a newer one came, or the utterance ended |
+ * | `model-partials-aborted` | guint64 | partials stopped while they ran, because the utterance ended |
+ * | `model-aborted` | guint64 | jobs stopped while they ran, finals among them |
+ * | `model-queued`, `model-running` | guint64 | jobs that wait, and that run |
+ * | `model-queued-seconds` | gdouble | audio in waiting finals, s |
+ * | `model-audio-seconds` | gdouble | audio in decoded jobs, s |
+ * | `model-busy`, `model-core-seconds` | gdouble | time in the engine, s, and the same times its threads |
+ * | `real-time-factor` | gdouble | `model-busy` / `model-audio-seconds` |
+ * | `model-cores` | guint64 | cores that the jobs share |
+ * | `model-batches`, `model-largest-batch` | guint64 | calls of the engine, and the most jobs in one |
+ * | `model-mean-batch` | gdouble | jobs in a call |
+ * | `model-final-wait-*` | guint64 | from a final's hand-in until it began to run |
+ * | `model-final-time-*` | guint64 | from a final's hand-in until its text was there |
+ * | `model-partial-wait-*` | guint64 | from a partial's hand-in until it, or what replaced it, began to run |
+ * | `model-partial-cost` | gdouble | core-seconds of a partial, lately |
+ * | `model-partial-interval` | guint64 | least interval between a stream's partials for now, ms; 0 = as asked for |
+ *
  * ## Latency
  *
  * In a live pipeline the element answers the LATENCY query with #GstWhisperTranscribe:latency, and cuts utterances so
- * that text is out in time. Where inference is too slow all the same, finals are late but never lost, partials are
- * left out, and a QOS message says so. Other pipelines are slowed down to the speed of the inference.
+ * that text is out in time. Where inference is too slow all the same, partials get rarer, finals are late but never
+ * lost, and a QOS message says by how much. When audio of half of #GstWhisperTranscribe:max-backlog waits for its text,
+ * a WARNING says so, and past that limit an error. Other pipelines are slowed down to the speed of the inference.
+ *
+ * ## Logs
+ *
+ * `GST_DEBUG=whispertranscribe:5` shows what the element does, `whisper.cpp:4` what the engine itself says.
  *
  * ## Example launch lines
  *
@@ -82,6 +125,7 @@ mod loader;
 mod push;
 mod session;
 mod settings;
+mod stats;
 mod timeline;
 
 use gst::glib;

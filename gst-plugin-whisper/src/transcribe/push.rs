@@ -82,6 +82,8 @@ impl WhisperTranscribe {
         let _ = self.srcpad.pause_task();
         gst::debug!(CAT, imp = self, "Task pauses: {flow:?}");
         session.set_flow(Err(flow));
+        // The chain function may wait for room.
+        session.stream.interrupt();
         match flow {
             // After a failure, downstream must not wait for more.
             gst::FlowError::Flushing if session.has_failed() => {
@@ -96,12 +98,9 @@ impl WhisperTranscribe {
                         ("Downstream does not take the text: {flow:?}")
                     );
                 }
-                session.stream.interrupt();
                 self.srcpad.push_event(gst::event::Eos::new());
             }
         }
-        // The chain function may wait for room.
-        session.stream.interrupt();
     }
 
     fn deliver(&self, session: &Session, output: Output) -> Result<gst::FlowSuccess, gst::FlowError> {

@@ -354,7 +354,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecBoolean::builder("newline").nick("Newline").blurb("End each text buffer with a line feed, for terminals and files (JSON always has one)").default_value(d.newline).mutable_playing().build(),
         uint("latency", "Latency", "Whole latency budget in live pipelines (ms): text is out this long after its timestamp at the latest; utterances are cut to fit. Less than min-silence + 3000 is taken as that", (1_000, 120_000), d.latency).mutable_ready().build(),
         uint("lateness", "Lateness", "Shifts the output's running time by this much instead of reporting it as latency (ms)", (0, 120_000), d.lateness).mutable_ready().build(),
-        uint("max-backlog", "Maximum backlog", "Seconds of audio that may wait for a result in a live pipeline before the element gives up with an error; other pipelines are slowed down long before", (10, 86_400), d.max_backlog).mutable_ready().build(),
+        uint("max-backlog", "Maximum backlog", "Seconds of audio that may wait for a result in a live pipeline before the element gives up with an error (a warning comes at half of it); other pipelines are slowed down long before", (10, 86_400), d.max_backlog).mutable_ready().build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats").nick("Statistics").blurb("Counters of this stream, the model's scheduler and the voice activity detector").read_only().build(),
     ]
 });

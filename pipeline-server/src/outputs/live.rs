@@ -76,7 +76,9 @@ impl Live {
     fn partial(&mut self, partial: &Partial, out: &mut dyn Write) -> io::Result<()> {
         let times = times(partial.start, Some(partial.end));
         if self.screen.is_some() {
-            return self.passing(&times, &one_line(&partial.stable), &one_line(&partial.unstable), out);
+            // Behind what is stable, all else.
+            let rest = partial.text.strip_prefix(partial.stable.as_str()).unwrap_or(&partial.unstable);
+            return self.passing(&times, &one_line(&partial.stable), &one_line(rest), out);
         }
         let text = one_line(&partial.text);
         if text.is_empty() {
@@ -242,6 +244,7 @@ mod tests {
             text: format!("{stable} {unstable}").trim().to_owned(),
             stable: stable.to_owned(),
             unstable: unstable.to_owned(),
+            tail: String::new(),
             language: "en".into(),
             words: Vec::new(),
         })

@@ -4,6 +4,7 @@
 //! figures that a test can assert on. [`Pace::Audio`] takes decoding as instantaneous ("computation-unaware", as
 //! whisper_streaming calls it); [`Pace::Computed`] lets one worker take as long as the decoding really took of a core.
 
+mod memo;
 mod queue;
 mod words;
 
@@ -16,6 +17,7 @@ use transcribe_core::vad::{Vad, VadError};
 use self::queue::Worker;
 use crate::audio::seconds;
 
+pub use memo::Memo;
 pub use words::{measure, Delays};
 
 /// How long decoding takes.
@@ -45,6 +47,8 @@ pub struct Replay {
     pub busy: f64,
     /// Jobs that were decoded.
     pub jobs: usize,
+    /// Seconds of audio in the longest of them.
+    pub longest: f64,
 }
 
 /// Why a replay failed.
@@ -91,6 +95,7 @@ impl Replay {
         }
         player.replay.busy = player.worker.busy();
         player.replay.jobs = player.worker.jobs();
+        player.replay.longest = player.worker.longest();
         Ok(player.replay)
     }
 

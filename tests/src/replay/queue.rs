@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use transcribe_core::engine::{Engine, EngineError, Hypothesis, Job};
-use transcribe_core::scheduler::decide::{Queue, Task, Urgency};
+use transcribe_core::scheduler::decide::{About, Queue, Room, Urgency};
 use transcribe_core::stream::{JobId, JobKind, Request};
 
 use super::Pace;
@@ -13,6 +13,7 @@ type Outcome = Result<Hypothesis, EngineError>;
 
 /// A job that runs: its result is known, but comes out when its time has come.
 struct Running {
+    about: About,
     id: JobId,
     job: Job,
     result: Outcome,
@@ -29,11 +30,12 @@ pub(super) struct Worker {
     free: f64,
     busy: f64,
     jobs: usize,
+    longest: f64,
 }
 
 impl Worker {
     pub(super) fn new(engine: Arc<dyn Engine>, pace: Pace) -> Self {
-        Self { engine, pace, queue: Queue::default(), running: None, free: 0.0, busy: 0.0, jobs: 0 }
+        Self { engine, pace, queue: Queue::default(), running: None, free: 0.0, busy: 0.0, jobs: 0, longest: 0.0 }
     }
 
     pub(super) fn busy(&self) -> f64 {
@@ -42,6 +44,10 @@ impl Worker {
 
     pub(super) fn jobs(&self) -> usize {
         self.jobs
+    }
+
+    pub(super) fn longest(&self) -> f64 {
+        self.longest
     }
 
     pub(super) fn take(&mut self, now: f64, request: Request) {
@@ -54,7 +60,10 @@ impl Worker {
                     JobKind::Final | JobKind::Early { .. } => Urgency::Final { deadline: duration(now) },
                 };
                 let audio_seconds = transcribe_core::seconds(job.audio.len() as u64);
-                self.queue.submit(Task { stream: 0, urgency, since: duration(now), audio_seconds, payload: (id, job) });
+                let since = duration(now);
+                let about =
+                    About { stream: 0, urgency, since, audio_seconds, new_seconds: audio_seconds, threads: Some(1) };
+                self.queue.submit(about, (id, job));
             }
         }
         // One that is cancelled while it runs ends there.
@@ -73,6 +82,7 @@ impl Worker {
         }
         let done = self.running.take_if(|running| running.until <= until)?;
         self.free = done.until;
+        self.queue.ended(&done.about);
         self.busy += done.until - done.from;
         Some((done.until, done.id, done.result))
     }
@@ -82,18 +92,19 @@ impl Worker {
         if self.free > until {
             return;
         }
-        let Some(task) = self.queue.take(duration(until.min(1e9))) else { return };
+        let Some(task) = self.queue.take(duration(until.min(1e9)), Room::FREE) else { return };
         let (id, job) = task.payload;
         let started = cpu_seconds();
         let result = self.engine.transcribe(std::slice::from_ref(&job), 1).pop().unwrap_or(Err(EngineError::Cancelled));
         let cost = cpu_seconds() - started;
         self.jobs += 1;
-        let from = task.since.as_secs_f64().max(self.free);
+        self.longest = self.longest.max(task.about.audio_seconds);
+        let from = task.about.since.as_secs_f64().max(self.free);
         let until = match self.pace {
             Pace::Audio => from,
             Pace::Computed => from + cost,
         };
-        self.running = Some(Running { id, job, result, from, until });
+        self.running = Some(Running { about: task.about, id, job, result, from, until });
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod device;
 pub mod languages;
+pub mod log;
 #[cfg(feature = "whisper-cpp")]
 pub mod whisper_cpp;
 

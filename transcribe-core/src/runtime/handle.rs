@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::backlog::{Backlog, Behind, Overload};
 use super::hub::{Hub, HubStats};
 use super::shared::Model;
 use crate::engine::DecodeOptions;
 use crate::partials::PartialPolicy;
 use crate::scheduler;
+use crate::scheduler::run::Due;
 use crate::segmenter::ConfigError;
 use crate::stream::{JobKind, Output, Request, Stream, StreamConfig};
 use crate::vad::Lane;
-use crate::{seconds, Position};
+use crate::{samples_from_ms, seconds, Position};
 
 /// Outputs that may wait to be read before partials are left out and a caller that can wait is made to.
 const UNREAD: usize = 256;
@@ -35,6 +37,10 @@ pub struct StreamStats {
     pub backlog_seconds: f64,
     /// Largest backlog so far.
     pub peak_backlog_seconds: f64,
+    /// How often more than half of the allowed backlog waited, see [`StreamHandle::check_backlog`].
+    pub backlog_warnings: u64,
+    /// Outputs that wait to be read.
+    pub unread: usize,
     /// Wall-clock time from the moment an utterance was known to be over to its final: of the last one, and the largest.
     pub final_latency: Duration,
     /// See `final_latency`.
@@ -72,7 +78,18 @@ struct Inner {
     queued: bool,
     interrupted: bool,
     broken: Option<String>,
+    backlog: Backlog,
     stats: StreamStats,
+}
+
+impl Inner {
+    /// Partials come as rarely as the model's load asks for.
+    fn follow_pace(&mut self) {
+        if let Some(model) = &self.model {
+            let least = model.executor().least_partial_interval();
+            self.stream.set_least_partial_interval(samples_from_ms(least.as_millis() as u64));
+        }
+    }
 }
 
 /// What hub, workers and handle share of a stream.
@@ -95,6 +112,7 @@ impl StreamShared {
     /// The next frame for the detector; `None` takes the stream out of the hub's queue.
     pub(super) fn next_frame(&self) -> Option<(u64, Lane)> {
         let mut inner = self.lock();
+        inner.follow_pace();
         let frame = inner.stream.next_frame();
         inner.queued = frame.is_some();
         self.drain(&mut inner);
@@ -104,6 +122,7 @@ impl StreamShared {
     /// Takes a lane back; true if the stream has more work and stays queued.
     pub(super) fn push_lane(&self, epoch: u64, lane: Lane) -> bool {
         let mut inner = self.lock();
+        inner.follow_pace();
         inner.stream.push_lane(epoch, lane);
         inner.queued = inner.stream.has_work();
         self.drain(&mut inner);
@@ -159,7 +178,7 @@ impl StreamShared {
         match request {
             Request::DropPartial => model.executor().drop_partial(self.id),
             Request::DropAll => model.executor().forget(self.id),
-            Request::Decode { id, job, age } => {
+            Request::Decode { id, job, age, new } => {
                 let me = self.me.clone();
                 let reply: scheduler::run::Reply = Box::new(move |result| {
                     let Some(shared) = me.upgrade() else { return };
@@ -170,10 +189,14 @@ impl StreamShared {
                 match id.kind {
                     JobKind::Final | JobKind::Early { .. } => {
                         let age = Duration::from_secs_f64(seconds(age));
-                        let due_in = inner.latency_target.saturating_sub(age);
-                        model.executor().submit_final(self.id, job, inner.threads, due_in, reply);
+                        let due = Due { within: inner.latency_target.saturating_sub(age), new_seconds: seconds(new) };
+                        model.executor().submit_final(self.id, job, inner.threads, due, reply);
                     }
-                    JobKind::Partial { .. } => model.executor().submit_partial(self.id, job, inner.threads, reply),
+                    JobKind::Partial { .. } => {
+                        let every = inner.stream.config().partials.interval().unwrap_or_default();
+                        let every = Duration::from_secs_f64(seconds(every));
+                        model.executor().submit_partial(self.id, job, inner.threads, every, reply);
+                    }
                 }
             }
         }
@@ -228,6 +251,7 @@ impl StreamHandle {
                 queued: false,
                 interrupted: false,
                 broken: None,
+                backlog: Backlog::default(),
                 stats: StreamStats::default(),
             }),
             news: Condvar::new(),
@@ -297,6 +321,15 @@ impl StreamHandle {
         self.shared.lock().stream.backlog()
     }
 
+    /// For sources that cannot wait, after each push: an error when more than `limit` samples wait for a result, or more
+    /// outputs than [`MOST_UNREAD`](super::MOST_UNREAD) to be read. On the way there, when more than half of `limit`
+    /// waits, it is said once that the stream is behind.
+    pub fn check_backlog(&self, limit: u64) -> Result<Option<Behind>, Overload> {
+        let mut inner = self.shared.lock();
+        let (waiting, unread) = (inner.stream.backlog(), inner.outputs.len());
+        inner.backlog.check(waiting, unread, limit)
+    }
+
     /// Waits until the backlog is at most `samples` and the reader keeps up. False: interrupted, broken or timed out first.
     pub fn wait_for_room(&self, samples: u64, timeout: Option<Duration>) -> bool {
         let deadline = timeout.map(|t| Instant::now() + t);
@@ -363,7 +396,8 @@ impl StreamHandle {
     pub fn stats(&self) -> StreamStats {
         let (stats, model) = {
             let inner = self.shared.lock();
-            (inner.stats.clone(), inner.model.clone())
+            let now = (inner.backlog.warnings(), inner.outputs.len());
+            (StreamStats { backlog_warnings: now.0, unread: now.1, ..inner.stats.clone() }, inner.model.clone())
         };
         StreamStats { scheduler: model.map(|m| m.executor().stats()), detector: self.hub.stats(), ..stats }
     }

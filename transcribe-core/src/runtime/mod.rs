@@ -7,10 +7,12 @@
 //! Lock order: a stream's lock, then the hub's or the scheduler's. Nobody holds a lock while the detector or the engine
 //! runs, or while a result is handed over.
 
+mod backlog;
 mod handle;
 mod hub;
 mod shared;
 
+pub use backlog::{Behind, Overload, MOST_UNREAD};
 pub use handle::{Next, StreamHandle, StreamStats};
 pub use hub::{Hub, HubStats};
 pub use shared::{EngineKind, Model, ModelKey};

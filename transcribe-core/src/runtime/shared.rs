@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use crate::engine::device::{Backend, Device};
 use crate::engine::{Engine, EngineError};
+use crate::scheduler::cores::Cores;
 use crate::scheduler::run::Executor;
 
 /// Which runtime decodes.
@@ -58,7 +59,7 @@ impl Model {
         if let Some(model) = weak.upgrade() {
             return Ok(model);
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = Cores::available();
         let model = Arc::new(Self { executor: Executor::new(open(&key, cores)?, cores)? });
         *weak = Arc::downgrade(&model);
         Ok(model)

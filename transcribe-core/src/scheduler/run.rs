@@ -1,15 +1,27 @@
-//! The executor: worker threads that take tasks from the [`Queue`](super::decide::Queue) and run them on the engine.
+//! The executor: worker threads that run on the engine what the [plan](super::plan) says is next.
 //!
-//! Workers share a budget of cores. A task that runs alone gets as many as the engine says it gains from, tasks that
-//! queue up get one each, so the sum of their threads never exceeds the cores.
+//! There is one worker a core. What a job gets of them is the plan's decision too, so that the threads of all running
+//! jobs of a model are never more than the cores.
 
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::decide::{Queue, StreamId, Task, Urgency};
+use super::decide::{About, StreamId, Urgency};
+use super::plan::{Batch, Ended, Limits, Outcome, Plan};
 use super::Stats;
 use crate::engine::{Engine, EngineError, Hypothesis, Job};
+
+/// What a final's place in the queue depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Due {
+    /// It is due so long from now.
+    pub within: Duration,
+    /// Seconds of its audio that no final of the stream had before.
+    pub new_seconds: f64,
+}
 
 /// Called once with a task's result, on a worker's thread, without any lock of the scheduler's held.
 pub type Reply = Box<dyn FnOnce(Result<Hypothesis, EngineError>) + Send>;
@@ -17,15 +29,11 @@ pub type Reply = Box<dyn FnOnce(Result<Hypothesis, EngineError>) + Send>;
 /// What a task carries.
 struct Payload {
     job: Job,
-    /// Threads the stream's settings ask for; `None`: as many as are free.
-    threads: Option<usize>,
     reply: Reply,
 }
 
 struct Inner {
-    queue: Queue<Payload>,
-    free_cores: usize,
-    stats: Stats,
+    plan: Plan<Payload>,
     stopping: bool,
 }
 
@@ -34,6 +42,8 @@ struct Shared {
     inner: Mutex<Inner>,
     work: Condvar,
     epoch: Instant,
+    /// [`Plan::least_partial_interval`] in microseconds, as of the last change; streams look at it with each frame.
+    least_partial_interval: AtomicU64,
 }
 
 impl Shared {
@@ -43,6 +53,11 @@ impl Shared {
 
     fn now(&self) -> Duration {
         self.epoch.elapsed()
+    }
+
+    fn changed(&self, inner: &Inner, now: Duration) {
+        let least = inner.plan.least_partial_interval(now).as_micros();
+        self.least_partial_interval.store(u64::try_from(least).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -56,16 +71,13 @@ impl Executor {
     /// Starts one worker a core for `engine`.
     pub fn new(engine: Arc<dyn Engine>, cores: usize) -> Result<Self, EngineError> {
         let cores = cores.max(1);
+        let limits = Limits { cores, batch: engine.batch_size(), threads_per_job: engine.threads_per_job() };
         let shared = Arc::new(Shared {
             engine,
-            inner: Mutex::new(Inner {
-                queue: Queue::default(),
-                free_cores: cores,
-                stats: Stats::default(),
-                stopping: false,
-            }),
+            inner: Mutex::new(Inner { plan: Plan::new(limits), stopping: false }),
             work: Condvar::new(),
             epoch: Instant::now(),
+            least_partial_interval: AtomicU64::new(0),
         });
         let workers = (0..cores)
             .map(|i| {
@@ -84,53 +96,58 @@ impl Executor {
         &self.shared.engine
     }
 
-    /// Queues a final that is due `due_in` from now.
-    pub fn submit_final(&self, stream: StreamId, job: Job, threads: Option<usize>, due_in: Duration, reply: Reply) {
-        let deadline = self.shared.now() + due_in;
-        self.submit(stream, Urgency::Final { deadline }, job, threads, reply);
+    /// Queues a final.
+    pub fn submit_final(&self, stream: StreamId, job: Job, threads: Option<usize>, due: Due, reply: Reply) {
+        let now = self.shared.now();
+        let about = about(stream, Urgency::Final { deadline: now + due.within }, now, &job, threads);
+        let about = About { new_seconds: due.new_seconds, ..about };
+        self.update(now, |plan| plan.submit_final(about, Payload { job, reply }));
+        self.shared.work.notify_one();
     }
 
-    /// Queues a partial in place of the stream's waiting one.
-    pub fn submit_partial(&self, stream: StreamId, job: Job, threads: Option<usize>, reply: Reply) {
-        self.submit(stream, Urgency::Partial, job, threads, reply);
+    /// Queues a partial in place of the stream's waiting one. The stream asks for one after each `every` of audio.
+    pub fn submit_partial(&self, stream: StreamId, job: Job, threads: Option<usize>, every: Duration, reply: Reply) {
+        let now = self.shared.now();
+        let about = about(stream, Urgency::Partial, now, &job, threads);
+        let replaced = self.update(now, |plan| plan.submit_partial(about, every, Payload { job, reply }));
+        self.shared.work.notify_one();
+        drop(replaced); // Replies may own what takes other locks to drop.
     }
 
     /// Drops the stream's waiting partial; one that runs is stopped by its cancel token.
     pub fn drop_partial(&self, stream: StreamId) {
-        let mut inner = self.shared.lock();
-        if inner.queue.drop_partial(stream).is_some() {
-            inner.stats.partials_dropped += 1;
-        }
+        let dropped = self.update(self.shared.now(), |plan| plan.drop_partial(stream));
+        drop(dropped);
     }
 
     /// Drops everything of the stream that waits; what runs is stopped by its cancel token.
     pub fn forget(&self, stream: StreamId) {
-        let gone = self.shared.lock().queue.forget(stream);
-        drop(gone); // Replies may own what takes other locks to drop.
+        let gone = self.update(self.shared.now(), |plan| plan.forget(stream));
+        drop(gone);
+    }
+
+    /// The shortest interval at which a stream should ask for partials, so that finals keep their latency; zero while
+    /// the engine is not busy. See [`pace`](super::pace).
+    pub fn least_partial_interval(&self) -> Duration {
+        Duration::from_micros(self.shared.least_partial_interval.load(Ordering::Relaxed))
     }
 
     /// Counters.
     pub fn stats(&self) -> Stats {
-        let inner = self.shared.lock();
-        Stats { queued: inner.queue.len(), queued_seconds: inner.queue.final_seconds(), ..inner.stats.clone() }
+        self.shared.lock().plan.stats(self.shared.now())
     }
 
-    fn submit(&self, stream: StreamId, urgency: Urgency, job: Job, threads: Option<usize>, reply: Reply) {
-        let task = Task {
-            stream,
-            urgency,
-            since: self.shared.now(),
-            audio_seconds: crate::seconds(job.audio.len() as u64),
-            payload: Payload { job, threads, reply },
-        };
+    fn update<T>(&self, now: Duration, change: impl FnOnce(&mut Plan<Payload>) -> T) -> T {
         let mut inner = self.shared.lock();
-        let replaced = inner.queue.submit(task);
-        if replaced.is_some() {
-            inner.stats.partials_dropped += 1;
-        }
-        drop(inner);
-        self.shared.work.notify_one();
+        let result = change(&mut inner.plan);
+        self.shared.changed(&inner, now);
+        result
     }
+}
+
+fn about(stream: StreamId, urgency: Urgency, since: Duration, job: &Job, threads: Option<usize>) -> About {
+    let audio_seconds = crate::seconds(job.audio.len() as u64);
+    About { stream, urgency, since, audio_seconds, new_seconds: audio_seconds, threads }
 }
 
 impl Drop for Executor {
@@ -149,48 +166,65 @@ impl Drop for Executor {
 
 fn work(shared: &Shared) {
     let mut inner = shared.lock();
-    loop {
-        while !inner.stopping && (inner.queue.is_empty() || inner.free_cores == 0) {
+    while !inner.stopping {
+        let Some(batch) = inner.plan.start(shared.now()) else {
             inner = shared.work.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        if inner.plan.has_more() {
+            shared.work.notify_one();
         }
-        if inner.stopping {
-            return;
-        }
-        let tasks = inner.queue.take_batch(shared.now(), shared.engine.batch_size().max(1));
-        let asked = tasks.iter().filter_map(|t| t.payload.threads).max();
-        let fair = (inner.free_cores / (1 + inner.queue.len())).min(shared.engine.threads_per_job());
-        let threads = asked.unwrap_or(fair).clamp(1, inner.free_cores);
-        inner.free_cores -= threads;
         drop(inner);
-        run(shared, tasks, threads);
+        let (started, threads) = (batch.started, batch.threads);
+        let (jobs, replies) = run(shared.engine.as_ref(), batch);
         inner = shared.lock();
-        inner.free_cores += threads;
+        let now = shared.now();
+        inner.plan.finish(now, started, threads, &jobs);
+        shared.changed(&inner, now);
+        drop(inner);
+        // Cores have become free, and this worker is not back yet.
         shared.work.notify_one();
-    }
-}
-
-fn run(shared: &Shared, tasks: Vec<Task<Payload>>, threads: usize) {
-    let started = shared.now();
-    let jobs: Vec<Job> = tasks.iter().map(|t| t.payload.job.clone()).collect();
-    let results = shared.engine.transcribe(&jobs, threads);
-    let busy = (shared.now() - started).as_secs_f64();
-
-    let mut inner = shared.lock();
-    inner.stats.busy_seconds += busy;
-    for (task, result) in tasks.iter().zip(&results) {
-        match (result, task.urgency) {
-            (Err(EngineError::Cancelled), _) => inner.stats.aborted += 1,
-            (Err(_), _) => inner.stats.failed += 1,
-            (Ok(_), Urgency::Partial) => inner.stats.partials += 1,
-            (Ok(_), Urgency::Final { .. }) => {
-                inner.stats.finals += 1;
-                inner.stats.longest_final_wait = inner.stats.longest_final_wait.max(started.saturating_sub(task.since));
-            }
+        for (reply, result) in replies {
+            reply(result);
         }
-        inner.stats.audio_seconds += task.audio_seconds;
-    }
-    drop(inner);
-    for (task, result) in tasks.into_iter().zip(results) {
-        (task.payload.reply)(result);
+        inner = shared.lock();
     }
 }
+
+type Results = Vec<(Reply, Result<Hypothesis, EngineError>)>;
+
+/// Runs a batch. Each job gets a result, whatever the engine does: a final must never be waited for in vain.
+fn run(engine: &dyn Engine, batch: Batch<Payload>) -> (Vec<Ended>, Results) {
+    // What was cancelled while it waited need not take a place in the batch.
+    let wanted: Vec<bool> = batch.tasks.iter().map(|task| !task.payload.job.cancel.is_cancelled()).collect();
+    let jobs = batch.tasks.iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(task, _)| task.payload.job.clone());
+    let jobs: Vec<Job> = jobs.collect();
+    let results = if jobs.is_empty() {
+        Ok(Vec::new())
+    } else {
+        // A panic is a bug in the engine, and the streams should hear of it; the worker goes on for the others.
+        catch_unwind(AssertUnwindSafe(|| engine.transcribe(&jobs, batch.threads)))
+    };
+    let missing = match &results {
+        Ok(results) => format!("the engine gave {} results for {} jobs", results.len(), jobs.len()),
+        Err(_) => "the engine panicked".to_owned(),
+    };
+    let mut results = results.unwrap_or_default().into_iter();
+    let results = batch.tasks.into_iter().zip(wanted).map(|(task, wanted)| {
+        let result = if wanted {
+            results.next().unwrap_or_else(|| Err(EngineError::Inference(missing.clone())))
+        } else {
+            Err(EngineError::Cancelled)
+        };
+        let outcome = match &result {
+            Ok(_) => Outcome::Decoded,
+            Err(EngineError::Cancelled) => Outcome::Stopped,
+            Err(_) => Outcome::Failed,
+        };
+        (Ended::new(&task, outcome), (task.payload.reply, result))
+    });
+    results.unzip()
+}
+
+#[cfg(test)]
+mod tests;

@@ -120,6 +120,10 @@ pub struct Stream {
     /// Words that partials have committed behind a forced cut, for the utterance that goes on from there; spans are
     /// positions.
     carried: Vec<Word>,
+    /// Samples; partials come no more often, whatever the policy asks for.
+    least_partial_interval: u64,
+    /// End of the audio in the latest final or early job.
+    asked: Position,
 }
 
 impl Stream {
@@ -142,6 +146,8 @@ impl Stream {
             epoch: 0,
             ended: 0,
             carried: Vec::new(),
+            least_partial_interval: 0,
+            asked: 0,
         })
     }
 
@@ -151,6 +157,11 @@ impl Stream {
         self.config.decode = decode;
         self.config.partials = partials;
         speaking(&mut self.pending).map(Utterance::drop_early);
+    }
+
+    /// From now on partials come after at least so many samples of new audio: the engine is busy.
+    pub fn set_least_partial_interval(&mut self, samples: u64) {
+        self.least_partial_interval = samples;
     }
 
     /// Changes the length limit of utterances, in samples.
@@ -393,9 +404,11 @@ impl Stream {
             audio: self.audio.slice(audio.clone()),
             cancel: CancelToken::new(),
         };
+        let new = audio.end.saturating_sub(audio.start.max(self.asked));
+        self.asked = self.asked.max(audio.end);
         u.state = State::Decoding { cancel: job.cancel.clone(), audio, forced, job: JobKind::Final };
         let id = JobId { epoch: self.epoch, utterance: number, kind: JobKind::Final };
-        self.requests.push_back(Request::Decode { id, job, age });
+        self.requests.push_back(Request::Decode { id, job, age, new });
     }
 
     /// In a pause, the final is made before it is known that the utterance ends here: where it does, nobody waits for
@@ -420,13 +433,16 @@ impl Stream {
         let kind = JobKind::Early { from: audio.start, end: audio.end };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind };
         let age = self.segmenter.position().saturating_sub(audio.end);
+        let new = audio.end.saturating_sub(audio.start.max(self.asked));
+        self.asked = self.asked.max(audio.end);
         u.state = State::Speaking { early: Some(Early { audio, cancel: job.cancel.clone(), result: None }) };
         self.requests.push_back(Request::DropPartial);
-        self.requests.push_back(Request::Decode { id, job, age });
+        self.requests.push_back(Request::Decode { id, job, age, new });
     }
 
     fn request_partial(&mut self) {
         let Some(interval) = self.config.partials.interval() else { return };
+        let interval = interval.max(self.least_partial_interval);
         // In a pause there is nothing new to hear.
         if self.segmenter.pause().is_some() {
             return;
@@ -438,7 +454,7 @@ impl Stream {
         let kind = JobKind::Partial { from: audio.start, end: audio.end };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind };
         let job = Job { audio: self.audio.slice(audio), options, cancel };
-        self.requests.push_back(Request::Decode { id, job, age: 0 });
+        self.requests.push_back(Request::Decode { id, job, age: 0, new: 0 });
     }
 
     /// Ends an utterance whose text ends a sentence when its pause is long enough for that.

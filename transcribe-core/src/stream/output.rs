@@ -133,6 +133,8 @@ pub enum Request {
         job: Job,
         /// Samples between the end of the speech and now, for a final's deadline.
         age: u64,
+        /// Samples in it that no final or early job of the stream had before.
+        new: u64,
     },
     /// The stream's partial is no longer wanted.
     DropPartial,

@@ -153,6 +153,19 @@ fn partials_come_at_the_interval_and_cease_with_the_utterance() {
 }
 
 #[test]
+fn a_busy_engine_makes_partials_rarer_and_an_idle_one_as_frequent_as_asked_for() {
+    let partials = |least: u64| {
+        let mut rig = Rig::new(StreamConfig { partials: PartialPolicy::default(), ..config() });
+        rig.stream.set_least_partial_interval(samples_from_ms(least));
+        rig.push(&talk(&[1.0, 4.0, 1.0]));
+        rig.outputs.iter().filter(|o| matches!(o, Output::Partial(_))).count()
+    };
+    assert_eq!(partials(0), partials(200));
+    assert!((3..=4).contains(&partials(1_200)), "{}", partials(1_200));
+    assert_eq!(partials(5_000), 0);
+}
+
+#[test]
 fn a_partial_is_cancelled_when_its_utterance_ends() {
     let mut rig =
         Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });

@@ -5,6 +5,7 @@ mod attempts;
 mod decode;
 mod gpu;
 mod header;
+mod logging;
 mod pauses;
 mod pool;
 mod words;
@@ -50,7 +51,7 @@ impl WhisperCpp {
     /// `max_states` jobs run at once; the first state is made here, the others when they are needed.
     pub fn load(path: &Path, device: &Device, max_states: usize) -> Result<Self, EngineError> {
         let error = |reason: String| EngineError::Load { path: path.to_owned(), reason };
-        whisper_rs::install_logging_hooks();
+        logging::install();
         let gpu = gpu::resolve(device)?;
         let header = Header::read(path).map_err(error)?;
         let mut params = WhisperContextParameters::new();
@@ -70,6 +71,7 @@ impl WhisperCpp {
     }
 
     fn run(&self, job: &Job, threads: usize) -> Result<Hypothesis, EngineError> {
+        let _about = logging::About::job(&job.cancel);
         let options = job.options.as_ref();
         let language = self.language(options)?;
         self.check(options)?;

@@ -1,0 +1,126 @@
+//! Partial results on real speech, in virtual time: how soon words come, whether they stay, and that they are right.
+//!
+//! Nothing here depends on how fast the machine is: results come at the moment of the audio at which they are asked
+//! for. `make bench` has the same figures with the time that decoding takes.
+
+// A test should stop where something is missing.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use e2e_tests::audio::Room;
+use e2e_tests::clips::{named, Composition};
+use e2e_tests::replay::{measure, Memo, Pace, Replay};
+use e2e_tests::wer::word_errors;
+use transcribe_core::engine::whisper_cpp::WhisperCpp;
+use transcribe_core::engine::Engine;
+use transcribe_core::partials::{window, PartialPolicy};
+use transcribe_core::samples_from_ms;
+use transcribe_core::stream::{Output, StreamConfig};
+use transcribe_core::vad::{self, Vad, VadKind};
+
+/// One engine for the tests of a process; what it decoded for one replay the next need not decode again.
+static ENGINE: LazyLock<Arc<dyn Engine>> = LazyLock::new(|| {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/ggml-tiny.en-q8_0.bin");
+    let engine = WhisperCpp::load(&model, &"cpu".parse().unwrap(), 1).unwrap();
+    Arc::new(Memo::new(Arc::new(engine)))
+});
+static DETECTOR: LazyLock<Mutex<Box<dyn Vad>>> =
+    LazyLock::new(|| Mutex::new(vad::load(VadKind::Silero, None).unwrap()));
+
+fn agreement() -> StreamConfig {
+    let partials = PartialPolicy::LocalAgreement { every: samples_from_ms(500), agree: 2 };
+    StreamConfig { partials, ..StreamConfig::default() }
+}
+
+fn finals_only() -> StreamConfig {
+    StreamConfig { partials: PartialPolicy::None, ..StreamConfig::default() }
+}
+
+fn play(signal: &Composition, packet: usize, config: StreamConfig) -> Replay {
+    let mut detector = DETECTOR.lock().unwrap();
+    Replay::of(&signal.samples, packet, config, Pace::Audio, detector.as_mut(), &ENGINE).unwrap()
+}
+
+fn mean(delays: &[f64]) -> f64 {
+    delays.iter().sum::<f64>() / delays.len() as f64
+}
+
+/// Percent of words that are wrong.
+fn errors(signal: &Composition, replay: &Replay) -> f64 {
+    word_errors(&signal.text(), &replay.text()).percent()
+}
+
+#[test]
+fn committed_words_come_soon_stay_and_are_right() {
+    let signal = Composition::long();
+    let (whole, agreed) = (play(&signal, 512, finals_only()), play(&signal, 512, agreement()));
+    let delays = measure(&agreed, &whole);
+    assert!(delays.committed.len() >= 95, "{} words could be timed", delays.committed.len());
+    let (committed, free) = (errors(&signal, &agreed), errors(&signal, &whole));
+    assert!(committed <= free + 1.0 && free <= 5.0, "committed {committed} %, finals {free} %: {}", agreed.text());
+    assert_eq!(delays.broken, 0, "stable text changed");
+    let delay = mean(&delays.committed);
+    assert!(delay <= 1.0, "a word is committed {delay} s after it was spoken");
+    let first = delays.first_partial.iter().copied().fold(0.0, f64::max);
+    assert!(first <= 0.7 && !delays.first_partial.is_empty(), "the first partial took {first} s");
+    assert!(delays.unstable.shown > 100 && delays.unstable.percent() <= 15.0, "{:?}", delays.unstable);
+    // The final stands when the pause is long enough: it was made within it.
+    let last = delays.last.iter().copied().fold(0.0, f64::max);
+    assert!(last <= 1.1, "the last final took {last} s");
+}
+
+#[test]
+fn in_a_room_committed_text_is_about_as_good_as_finals() {
+    let signal = Composition::long().in_room(&Room::new(0.5, 1));
+    let (whole, agreed) = (play(&signal, 512, finals_only()), play(&signal, 512, agreement()));
+    let delays = measure(&agreed, &whole);
+    let (committed, free) = (errors(&signal, &agreed), errors(&signal, &whole));
+    assert!(committed <= free + 2.5, "committed {committed} %, finals {free} %");
+    assert!(delays.broken == 0 && mean(&delays.committed) <= 1.3, "{:?}", mean(&delays.committed));
+}
+
+#[test]
+fn packets_of_any_size_give_the_same_words() {
+    let signal = Composition::new().silence(0.5).clip(named("jfk-inaugural")).silence(1.0);
+    let results = |packet: usize| -> Vec<Output> {
+        let replay = play(&signal, packet, agreement());
+        replay.outputs.into_iter().map(|timed| timed.output).collect()
+    };
+    let reference = results(512);
+    assert!(reference.iter().filter(|o| matches!(o, Output::Partial(_))).count() > 15);
+    // Results that come at once are the same however the audio is cut up, as long as no packet holds several frames in
+    // which a partial is due.
+    for packet in [16, 100, 320] {
+        assert_eq!(results(packet), reference, "packets of {packet} samples");
+    }
+    let finals = |outputs: &[Output]| -> Vec<String> {
+        let text = |o: &Output| if let Output::Final(f) = o { Some(f.hypothesis.text()) } else { None };
+        outputs.iter().filter_map(text).collect()
+    };
+    assert_eq!(finals(&results(16_000)), finals(&reference));
+}
+
+#[test]
+fn a_final_may_revise_where_that_is_allowed() {
+    let signal = Composition::new().silence(0.5).clip(named("librivox-sense-0920")).silence(1.0);
+    let free = play(&signal, 512, finals_only());
+    let revised = play(&signal, 512, StreamConfig { may_revise: true, ..agreement() });
+    assert_eq!(revised.text(), free.text());
+}
+
+#[test]
+fn two_minutes_without_a_pause_cost_no_more_a_second_than_ten_seconds_and_keep_their_words() {
+    let signal = Composition::unbroken(120.0);
+    let long = play(&signal, 512, agreement());
+    let clips = Composition::long();
+    let own = errors(&clips, &play(&clips, 512, finals_only()));
+    let unbroken = word_errors(&signal.text(), &long.text());
+    assert!(unbroken.percent() <= own + 2.0, "clips {own} %, unbroken {unbroken}");
+    // What is decoded at once, and with it the cost, is bounded: `make bench` has the seconds.
+    let longest = long.longest;
+    let bound = transcribe_core::seconds(window::LONGEST) + 5.0;
+    assert!(longest < bound, "{longest} s were decoded at once");
+    assert_eq!(measure(&long, &long).broken, 0);
+}

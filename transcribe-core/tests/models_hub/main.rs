@@ -1,0 +1,14 @@
+//! Downloads from a hub that stands in for Hugging Face.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+#[path = "../../src/models/ggml/sample.rs"]
+mod sample;
+mod server;
+mod setup;
+
+mod places;
+mod refusals;
+mod resume;
+mod routes;
+mod sharing;
+mod trust;
