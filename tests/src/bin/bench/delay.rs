@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use e2e_tests::clips::Composition;
-use e2e_tests::replay::{measure as delays, Delays, Pace, Replay};
+use e2e_tests::replay::{measure as delays, Delays, Memo, Pace, Replay};
 use e2e_tests::wer::word_errors;
 use transcribe_core::engine::{DecodeOptions, Engine};
 use transcribe_core::partials::PartialPolicy;
@@ -71,23 +71,25 @@ struct Stage {
 }
 
 impl Stage {
-    fn play(&self, (kind, interval): Method, pace: Pace, packet: usize) -> Result<Replay> {
+    fn play(&self, (kind, interval): Method, pace: Pace, packet: usize, engine: &Arc<dyn Engine>) -> Result<Replay> {
         let decode = DecodeOptions { language: Some("en".into()), ..DecodeOptions::default() };
         let config = StreamConfig { partials: kind.policy(interval), decode, ..StreamConfig::default() };
         let mut detector = vad::load(VadKind::Silero, None)?;
-        Ok(Replay::of(&self.signal.samples, packet, config, pace, detector.as_mut(), &self.engine)?)
+        Ok(Replay::of(&self.signal.samples, packet, config, pace, detector.as_mut(), engine)?)
     }
 
     /// Replays in which decoding takes no time, on all cores.
     fn play_all(&self, methods: &[(Method, usize)]) -> Result<Vec<Replay>> {
         let next = AtomicUsize::new(0);
+        // Policies ask for the same decodings.
+        let engine: Arc<dyn Engine> = Arc::new(Memo::new(self.engine.clone()));
         let replays: Mutex<Vec<(usize, Result<Replay>)>> = Mutex::default();
         std::thread::scope(|scope| {
             for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
                 scope.spawn(|| loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some((method, packet)) = methods.get(i) else { break };
-                    let replay = self.play(*method, Pace::Audio, *packet);
+                    let replay = self.play(*method, Pace::Audio, *packet, &engine);
                     replays.lock().unwrap_or_else(PoisonError::into_inner).push((i, replay));
                 });
             }
@@ -149,7 +151,7 @@ pub(crate) fn measure(quick: bool) -> Result<()> {
     let mut verdict = Vec::new();
     for (method, replay) in methods.iter().zip(replays) {
         // One after another, since what decoding takes of a core is measured.
-        let computed = stage.play(*method, Pace::Computed, PACKET)?;
+        let computed = stage.play(*method, Pace::Computed, PACKET, &stage.engine)?;
         let (aside, real) = (delays(replay, whole), delays(&computed, whole));
         let errors = stage.errors(replay);
         show(*method, &aside, &real, errors, replay, computed.busy * 60.0 / stage.signal.seconds());
