@@ -4,6 +4,7 @@
 
 mod cli;
 mod exit;
+mod memory;
 mod outputs;
 mod pipeline;
 mod signals;
@@ -24,6 +25,7 @@ use exit::Exit;
 use signals::Signals;
 
 fn main() -> ExitCode {
+    memory::limit_what_is_kept();
     let cli = Cli::parse();
     let verbose = cli.verbose;
     start_logging(verbose);

@@ -33,6 +33,21 @@ pub struct ModelKey {
 /// A loaded model with its scheduler. Unloaded when the last user drops it.
 pub struct Model {
     executor: Executor,
+    _trim: TrimAtEnd, // dropped behind the executor, and so behind weights and states
+}
+
+/// Gives freed memory back to the system when it is dropped. glibc keeps what threads have freed for their next
+/// allocations, and of a model that is gone that can be as much as the model was.
+struct TrimAtEnd;
+
+impl Drop for TrimAtEnd {
+    fn drop(&mut self) {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        // SAFETY: it touches memory that nobody has allocated only, under the allocator's own locks.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
 }
 
 impl std::fmt::Debug for Model {
@@ -60,7 +75,7 @@ impl Model {
             return Ok(model);
         }
         let cores = Cores::available();
-        let model = Arc::new(Self { executor: Executor::new(open(&key, cores)?, cores)? });
+        let model = Arc::new(Self { executor: Executor::new(open(&key, cores)?, cores)?, _trim: TrimAtEnd });
         *weak = Arc::downgrade(&model);
         Ok(model)
     }
