@@ -1,5 +1,5 @@
-//! What the element costs and how good it is on this machine, as Markdown on the standard output and in
-//! `target/bench/report.md`.
+//! What the element costs and how good it is on this machine, and its peers beside it, as Markdown on the standard
+//! output and in `target/bench/report.md`, with plots beside that.
 //!
 //! Each section runs in a process of its own, so that none sees the memory and the models of another.
 
@@ -38,7 +38,7 @@ use clap::{Parser, ValueEnum};
 /// Measures speed, latency, accuracy and memory of the element on this machine.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Less audio and fewer variants: minutes instead of half an hour.
+    /// Less audio and fewer variants: half an hour instead of an hour and a half.
     #[arg(long)]
     quick: bool,
     /// Only this section; may be repeated.
