@@ -9,7 +9,7 @@ JSON lines go out: {"type": "final", "stream", "utterance", "at"} when an uttera
 Two ways to serve them, with one model and some worker threads for all:
 
 - utterances: each is decoded when its end is decided, finals before partials, the final whose speech ended first
-  before others. With --partials the running utterance is decoded again every so many seconds; a stream has one partial
+  before others. With --partials it is decoded every so many seconds while it is spoken; a stream has one partial
   waiting, a newer one replaces it, the final drops it, and the stream that was served least lately goes first.
 - chunks: every 2.5 s the last 3 s are decoded, with beam 3, first come, first served: the naive server.
 """
@@ -170,7 +170,7 @@ class Server:
             for i, (start, end, decided) in enumerate(speaker.utterances):
                 events.append((decided, partial(self.jobs.add_final, end, stream, partial(self.final, stream, i))))
                 moment = start + self.args.partials
-                while self.args.partials and moment < decided:
+                while self.args.partials and moment <= end:
                     job = partial(self.so_far, stream, i, moment)
                     events.append((moment, partial(self.jobs.add_partial, stream, job)))
                     moment += self.args.partials

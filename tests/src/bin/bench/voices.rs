@@ -37,9 +37,9 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// Partials that come at this interval while its utterances are spoken.
+    /// Partials that come at this interval while its utterances are spoken; in a pause there is nothing new.
     pub(crate) fn partials(&self, interval: f64) -> u64 {
-        self.utterances.iter().map(|u| ((u.decided - u.start) / interval).floor() as u64).sum()
+        self.utterances.iter().map(|u| ((u.end - u.start) / interval).floor() as u64).sum()
     }
 }
 
