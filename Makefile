@@ -45,10 +45,10 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 
-bench: build ## Measure speed, latency and accuracy on this machine
+bench: build ## Measure speed, latency, accuracy and capacity on this machine, against peers (an hour and a half)
 	$(CARGO) run --release -p e2e-tests --bin bench
 
-soak: build ## Run an hour of audio through the element and watch memory
+soak: build ## Run an hour of audio through a few elements and half an hour through many, and watch memory
 	$(CARGO) run --release -p e2e-tests --bin soak
 
 install: build ## Install into PREFIX (/usr/local), DESTDIR honoured

@@ -1,7 +1,7 @@
 //! Speech without pauses, of any length: what somebody sounds like who never stops to breathe.
 
 use super::{all, Clip, Composition, Spoken};
-use crate::audio::{level, samples};
+use crate::audio::{level, samples, seconds};
 
 /// A window, in samples (10 ms).
 const WINDOW: usize = 160;
@@ -11,33 +11,36 @@ const RANGE: f32 = 25.0;
 const KEPT: usize = 10;
 
 impl Composition {
-    /// The clips one after another without their pauses, for at least so many seconds, each round beginning with
-    /// another clip; 1 s of silence before it and 2 s after. All of it is one utterance in `spoken`.
+    /// The clips one after another without their pauses, each round beginning with another clip; 1 s of silence before
+    /// it and 2 s after. All of it is one utterance in `spoken`.
     ///
-    /// Clips are whole, so that the words are known.
-    pub fn unbroken(least: f64) -> Self {
-        Self::of_clips(rounds(), least)
+    /// Clips are whole, so that the words are known: as many as come nearest to `length` seconds.
+    pub fn unbroken(length: f64) -> Self {
+        Self::of_clips(rounds(), |before, after| length - before < after - length)
     }
 
     /// The beginning of one clip, without pauses, of exactly so many seconds; which words are in it is not known.
     pub fn unbroken_cut(length: f64) -> Self {
-        let mut signal = Self::of_clips(rounds(), length);
+        let mut signal = Self::of_clips(rounds(), |before, _| before >= length);
         signal.samples.truncate(samples(1.0 + length));
         signal.spoken[0].text.clear();
         signal.spoken[0].end = signal.seconds();
         signal.silence(2.0)
     }
 
-    fn of_clips<'a>(clips: impl Iterator<Item = &'a Clip>, least: f64) -> Self {
+    /// Clips until it is `enough`, which sees the seconds so far and with the next clip.
+    fn of_clips<'a>(clips: impl Iterator<Item = &'a Clip>, enough: impl Fn(f64, f64) -> bool) -> Self {
         let mut signal = Self::new().silence(1.0);
         let mut texts = Vec::new();
         for clip in clips {
             let spoken = &clip.samples[samples(clip.speech.start)..samples(clip.speech.end)];
-            signal.samples.extend(without_pauses(spoken));
-            texts.push(clip.text.as_str());
-            if signal.seconds() >= 1.0 + least {
+            let spoken = without_pauses(spoken);
+            let before = signal.seconds() - 1.0;
+            if !texts.is_empty() && enough(before, before + seconds(spoken.len())) {
                 break;
             }
+            signal.samples.extend(spoken);
+            texts.push(clip.text.as_str());
         }
         let end = signal.seconds();
         let whole = Spoken { name: "unbroken".into(), text: texts.join(" "), start: 1.0, end };
@@ -74,7 +77,7 @@ fn without_pauses(signal: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{seconds, silence, sine};
+    use crate::audio::{silence, sine};
 
     #[test]
     fn pauses_are_cut_down_and_sounds_stay() {
@@ -88,7 +91,9 @@ mod tests {
     fn the_length_is_what_was_asked_for_and_the_words_are_those_of_the_clips() {
         let long = Composition::unbroken(120.0);
         let speech = long.spoken[0].end - long.spoken[0].start;
-        assert!((120.0..131.0).contains(&speech), "{speech}");
+        assert!((speech - 120.0).abs() < 6.0, "{speech}");
+        let short = Composition::unbroken(10.0);
+        assert!((short.spoken[0].end - 11.0).abs() < 2.0, "{:?}", short.spoken);
         assert!(long.spoken[0].text.split_whitespace().count() > 300);
         let short = Composition::unbroken_cut(2.0);
         assert!((short.seconds() - 5.0).abs() < 0.01);

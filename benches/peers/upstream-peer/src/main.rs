@@ -1,8 +1,8 @@
-//! Upstream's `whispertranscriber` as a peer: a recording in, JSON lines out.
+//! Upstream's `whispertranscriber` as a peer: recordings in, JSON lines out.
 //!
-//! Each buffer of text becomes a line `{"type":"text",…}` with its times and the moment it arrived, progress and
-//! error messages of the element become lines too, and the last line is `{"type":"summary",…}` with what the run
-//! cost.
+//! Each recording goes through an element of its own, all at once. Each buffer of text becomes a line
+//! `{"type":"text",…}` with its times and the moment it arrived, progress and error messages of the elements become
+//! lines too, and the last line is `{"type":"summary",…}` with what the run cost.
 
 mod pipeline;
 mod recording;
@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Parser;
 
-/// Runs upstream's whispertranscriber over a recording and says what it wrote and what it cost.
+/// Runs upstream's whispertranscriber over recordings and says what it wrote and what it cost.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// The recording: WAV or FLAC at 16 kHz mono, or (any other ending) raw F32LE of that kind.
-    recording: PathBuf,
+    /// The recordings, one for each element: WAV or FLAC at 16 kHz mono, or (any other ending) raw F32LE of that kind.
+    #[arg(required = true)]
+    recordings: Vec<PathBuf>,
     /// The model, a file of ggml format.
     #[arg(long)]
     model: PathBuf,
@@ -39,6 +40,9 @@ struct Args {
     /// Give up after so many seconds in which nothing came out of the pipeline.
     #[arg(long, default_value_t = 120)]
     timeout: u64,
+    /// With --live: give up so many seconds after the last of the audio.
+    #[arg(long)]
+    grace: Option<f64>,
 }
 
 /// Splits `name=value`.
@@ -49,42 +53,53 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let samples = recording::read(&args.recording)
-        .with_context(|| format!("can't read {}", args.recording.display()))?;
+    let recordings: Vec<Vec<f32>> = args
+        .recordings
+        .iter()
+        .map(|path| recording::read(path).with_context(|| format!("can't read {}", path.display())))
+        .collect::<anyhow::Result<_>>()?;
     gst::init()?;
     gstwhisper::plugin_register_static()?;
 
     let mut properties = vec![
-        (
-            "model-path".to_string(),
-            args.model.to_string_lossy().into_owned(),
-        ),
+        ("model-path".to_string(), args.model.to_string_lossy().into_owned()),
         ("model-preset".to_string(), args.preset.clone()),
         ("n-threads".to_string(), args.threads.to_string()),
     ];
     properties.extend(args.properties.iter().cloned());
 
-    let audio_seconds = samples.len() as f64 / f64::from(recording::RATE);
+    let samples: usize = recordings.iter().map(Vec::len).sum();
     let (start, cpu_before) = (Instant::now(), usage::cpu_seconds());
-    let run = pipeline::Run {
-        samples,
-        live: args.live,
-        properties,
-        patience: Duration::from_secs(args.timeout),
-    };
-    let outcome = run.run()?;
+    let runs: Vec<_> = recordings
+        .into_iter()
+        .enumerate()
+        .map(|(stream, samples)| {
+            let run = pipeline::Run {
+                stream,
+                samples,
+                live: args.live,
+                properties: properties.clone(),
+                patience: Duration::from_secs(args.timeout),
+                grace: args.grace.map(Duration::from_secs_f64),
+            };
+            std::thread::spawn(move || run.run())
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for run in runs {
+        outcomes.push(run.join().map_err(|_| anyhow::anyhow!("a pipeline panicked"))??);
+    }
+    let texts: Vec<&str> = outcomes.iter().map(|outcome| outcome.text.as_str()).collect();
+    let end = outcomes.iter().map(|outcome| outcome.end).max().unwrap_or(pipeline::End::Eos);
     let summary = serde_json::json!({
         "type": "summary",
-        "end": outcome.end.to_string(),
-        "audio_seconds": audio_seconds,
+        "end": end.to_string(),
+        "audio_seconds": samples as f64 / f64::from(recording::RATE),
         "wall_seconds": start.elapsed().as_secs_f64(),
         "cpu_seconds": usage::cpu_seconds() - cpu_before,
         "peak_rss_bytes": usage::peak_rss_bytes(),
-        "text": outcome.text,
+        "text": texts.join(" "),
     });
     println!("{summary}");
-    Ok(match outcome.end {
-        pipeline::End::Eos => ExitCode::SUCCESS,
-        pipeline::End::Error | pipeline::End::Hung => ExitCode::FAILURE,
-    })
+    Ok(if end == pipeline::End::Eos { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

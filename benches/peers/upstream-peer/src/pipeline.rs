@@ -16,6 +16,8 @@ const PACKET: usize = RATE as usize / 10;
 
 /// Everything that defines a run.
 pub struct Run {
+    /// Number of the stream, for the lines it prints.
+    pub stream: usize,
     /// Mono at 16 kHz.
     pub samples: Vec<f32>,
     /// Whether each packet is pushed when a microphone would have it.
@@ -24,13 +26,17 @@ pub struct Run {
     pub properties: Vec<(String, String)>,
     /// How long nothing may come out before the run counts as hung.
     pub patience: Duration,
+    /// How long after the last of the audio of a live run the rest of the text may come.
+    pub grace: Option<Duration>,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a run ended, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// All audio went through.
     Eos,
+    /// Text was still to come when the grace was over.
+    Behind,
     /// The pipeline posted an error.
     Error,
     /// Nothing came out for too long.
@@ -41,6 +47,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Eos => "eos",
+            Self::Behind => "behind",
             Self::Error => "error",
             Self::Hung => "hung",
         })
@@ -65,10 +72,7 @@ impl Run {
     /// Runs to the end and prints everything as it comes.
     pub fn run(self) -> Result<Outcome> {
         let start = Instant::now();
-        let progress = Arc::new(Mutex::new(Progress {
-            text: String::new(),
-            last_sign_of_life: start,
-        }));
+        let progress = Arc::new(Mutex::new(Progress { text: String::new(), last_sign_of_life: start }));
 
         let caps = gst::Caps::builder("audio/x-raw")
             .field("format", "F32LE")
@@ -85,9 +89,8 @@ impl Run {
             .build();
         let transcriber = gst::ElementFactory::make("whispertranscriber").build()?;
         for (name, text) in &self.properties {
-            let property = transcriber
-                .find_property(name)
-                .with_context(|| format!("the element has no property {name:?}"))?;
+            let property =
+                transcriber.find_property(name).with_context(|| format!("the element has no property {name:?}"))?;
             let value = gst::glib::Value::deserialize_with_pspec(text, &property)
                 .with_context(|| format!("{name} can't be {text:?}"))?;
             transcriber.set_property(name, value);
@@ -100,7 +103,7 @@ impl Run {
             .build()?;
         let sink = gst_app::AppSink::builder()
             .sync(self.live)
-            .callbacks(callbacks(progress.clone(), start))
+            .callbacks(callbacks(self.stream, progress.clone(), start))
             .build();
 
         let pipeline = gst::Pipeline::new();
@@ -110,15 +113,12 @@ impl Run {
         let bus = pipeline.bus().context("a pipeline has a bus")?;
         pipeline.set_state(gst::State::Playing)?;
 
-        let Self {
-            samples,
-            live,
-            patience,
-            ..
-        } = self;
+        let Self { samples, live, patience, grace, .. } = self;
+        let audio = Duration::from_secs_f64(samples.len() as f64 / f64::from(RATE));
+        let deadline = grace.filter(|_| live).map(|grace| start + audio + grace);
         let feeder = thread::spawn(move || feed(&source, &samples, live));
-        let end = watch(&pipeline, &bus, &progress, patience, start);
-        if end == End::Hung {
+        let end = watch(&pipeline, &bus, &progress, patience, start, deadline);
+        if matches!(end, End::Hung | End::Behind) {
             // A hung element may hang its state change as well, so that the pipeline is left as it is.
             std::mem::forget(pipeline);
         } else {
@@ -131,9 +131,7 @@ impl Run {
 }
 
 fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
-    progress
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    progress.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Pushes all samples and EOS; stops early if the pipeline no longer takes them.
@@ -160,7 +158,7 @@ fn feed(source: &gst_app::AppSrc, samples: &[f32], live: bool) {
 }
 
 /// Prints each buffer of text.
-fn callbacks(progress: Arc<Mutex<Progress>>, start: Instant) -> gst_app::AppSinkCallbacks {
+fn callbacks(stream: usize, progress: Arc<Mutex<Progress>>, start: Instant) -> gst_app::AppSinkCallbacks {
     gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
@@ -170,6 +168,7 @@ fn callbacks(progress: Arc<Mutex<Progress>>, start: Instant) -> gst_app::AppSink
             let seconds = |time: Option<gst::ClockTime>| time.map(|t| t.nseconds() as f64 / 1e9);
             let line = json!({
                 "type": "text",
+                "stream": stream,
                 "pts": seconds(buffer.pts()),
                 "duration": seconds(buffer.duration()),
                 "arrived": start.elapsed().as_secs_f64(),
@@ -191,9 +190,13 @@ fn watch(
     progress: &Mutex<Progress>,
     patience: Duration,
     start: Instant,
+    deadline: Option<Instant>,
 ) -> End {
     let at = || start.elapsed().as_secs_f64();
     while lock(progress).last_sign_of_life.elapsed() < patience {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return End::Behind;
+        }
         let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(100)) else {
             continue;
         };
@@ -202,10 +205,7 @@ fn watch(
             gst::MessageView::Error(error) => {
                 let (text, debug) = (error.error().to_string(), error.debug());
                 let debug = debug.map(|debug| debug.to_string());
-                println!(
-                    "{}",
-                    json!({"type": "error", "at": at(), "text": text, "debug": debug})
-                );
+                println!("{}", json!({"type": "error", "at": at(), "text": text, "debug": debug}));
                 return End::Error;
             }
             gst::MessageView::Warning(warning) => {
@@ -215,10 +215,7 @@ fn watch(
             gst::MessageView::Progress(message) => {
                 let (kind, code, text) = message.get();
                 let kind = format!("{kind:?}").to_lowercase();
-                println!(
-                    "{}",
-                    json!({"type": "progress", "at": at(), "kind": kind, "code": code, "text": text})
-                );
+                println!("{}", json!({"type": "progress", "at": at(), "kind": kind, "code": code, "text": text}));
                 lock(progress).last_sign_of_life = Instant::now();
             }
             gst::MessageView::Latency(_) => {

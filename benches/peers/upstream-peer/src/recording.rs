@@ -30,9 +30,7 @@ fn read_wav(path: &Path) -> Result<Vec<f32>> {
         hound::SampleFormat::Int => {
             let full_scale = full_scale(spec.bits_per_sample.into());
             let samples = reader.samples::<i32>();
-            samples
-                .map(|s| s.map(|s| s as f32 / full_scale))
-                .collect::<Result<_, _>>()?
+            samples.map(|s| s.map(|s| s as f32 / full_scale)).collect::<Result<_, _>>()?
         }
     })
 }
@@ -43,16 +41,11 @@ fn read_flac(path: &Path) -> Result<Vec<f32>> {
     check(info.channels, info.sample_rate)?;
     let full_scale = full_scale(info.bits_per_sample);
     let samples = reader.samples();
-    Ok(samples
-        .map(|s| s.map(|s| s as f32 / full_scale))
-        .collect::<Result<_, _>>()?)
+    Ok(samples.map(|s| s.map(|s| s as f32 / full_scale)).collect::<Result<_, _>>()?)
 }
 
 fn check(channels: u32, rate: u32) -> Result<()> {
-    ensure!(
-        (channels, rate) == (1, RATE),
-        "{channels} channels at {rate} Hz instead of one at {RATE} Hz"
-    );
+    ensure!((channels, rate) == (1, RATE), "{channels} channels at {rate} Hz instead of one at {RATE} Hz");
     Ok(())
 }
 

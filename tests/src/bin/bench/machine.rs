@@ -1,6 +1,9 @@
 //! What it was measured on.
 
 use std::fs;
+use std::io;
+
+use anyhow::Result;
 
 /// The report's head.
 pub(crate) fn describe(quick: bool) -> String {
@@ -27,4 +30,23 @@ pub(crate) fn describe(quick: bool) -> String {
         if quick { ", quick" } else { "" },
         simd.join(", "),
     )
+}
+
+/// Keeps this process and the processes it starts to so many of the cores it may use; gives how many these are.
+pub(crate) fn keep_to_cores(count: usize) -> Result<usize> {
+    // SAFETY: a cpu_set_t is an array of bits for which zeros are valid, and both calls are told its size.
+    unsafe {
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of_val(&allowed), &mut allowed) != 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        let cores: Vec<usize> =
+            (0..libc::CPU_SETSIZE as usize).filter(|core| libc::CPU_ISSET(*core, &allowed)).take(count).collect();
+        let mut kept: libc::cpu_set_t = std::mem::zeroed();
+        cores.iter().for_each(|core| libc::CPU_SET(*core, &mut kept));
+        if libc::sched_setaffinity(0, size_of_val(&kept), &kept) != 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        Ok(cores.len())
+    }
 }

@@ -1,21 +1,31 @@
-//! What the element costs and how good it is on this machine, as Markdown on the standard output and in
-//! `target/bench/report.md`.
+//! What the element costs and how good it is on this machine, and its peers beside it, as Markdown on the standard
+//! output and in `target/bench/report.md`, with plots beside that.
 //!
 //! Each section runs in a process of its own, so that none sees the memory and the models of another.
 
 #[path = "../driver/mod.rs"]
 mod driver;
 
+mod capacity;
+mod crowd;
+mod delay;
+mod fairness;
 mod floor;
+mod growth;
 mod live;
 mod machine;
 mod many;
 mod measure;
 mod memory;
+mod outcome;
 mod peer;
+mod peers;
+mod plot;
+mod silent;
 mod speed;
 mod table;
 mod threads;
+mod voices;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -28,7 +38,7 @@ use clap::{Parser, ValueEnum};
 /// Measures speed, latency, accuracy and memory of the element on this machine.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Less audio and fewer variants: minutes instead of half an hour.
+    /// Less audio and fewer variants: half an hour instead of an hour and a half.
     #[arg(long)]
     quick: bool,
     /// Only this section; may be repeated.
@@ -56,6 +66,16 @@ enum Section {
     Memory,
     /// Many elements in one process.
     Many,
+    /// Streams that two cores carry, against the peers.
+    Capacity,
+    /// When words appear and whether they stay, by policy and interval.
+    Delay,
+    /// How cost grows with the length of an utterance and the number of streams.
+    Growth,
+    /// Two hundred streams in which nobody speaks.
+    Silent,
+    /// One greedy stream among fifteen normal ones.
+    Fairness,
 }
 
 fn main() -> Result<ExitCode> {
@@ -95,6 +115,11 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Peer => peer::measure(&args.peers),
         Section::Memory => memory::measure(args.quick),
         Section::Many => many::measure(args.quick),
+        Section::Capacity => capacity::measure(&args.peers, args.quick),
+        Section::Delay => delay::measure(args.quick),
+        Section::Growth => growth::measure(args.quick),
+        Section::Silent => silent::measure(args.quick),
+        Section::Fairness => fairness::measure(args.quick),
     }
 }
 

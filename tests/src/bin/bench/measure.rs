@@ -71,12 +71,9 @@ impl Run {
         let started = driver.started();
         driver.push(&composition.samples, PACKET)?;
         driver.drain()?;
-        let (wall, cpu, after) = (started.elapsed(), CpuTime::own().since(&cpu).own, cpu_of_threads()?);
+        let (wall, cpu) = (started.elapsed(), CpuTime::own().since(&cpu).own);
         // The detector's thread is a new one if no other element ran.
-        let threads = ThreadTimes {
-            vad: after.vad.saturating_sub(threads.vad),
-            engine: after.engine.saturating_sub(threads.engine),
-        };
+        let threads = cpu_of_threads()?.since(&threads);
         Ok(Self {
             said: driver.take(),
             started,

@@ -1,6 +1,6 @@
 //! Upstream's element on the same audio in the same run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context, Result};
@@ -10,6 +10,7 @@ use e2e_tests::wer::word_errors;
 
 use crate::driver::{tiny_en, workspace};
 use crate::measure::Run;
+use crate::peers;
 use crate::table::{head, heading, number, row};
 
 /// What the issue asks for.
@@ -69,7 +70,7 @@ pub(crate) fn measure(peers: &Path) -> Result<()> {
 
 /// Builds the peer if it isn't built yet, and runs it.
 fn run_peer(peers: &Path, composition: &Composition) -> Result<Outcome> {
-    let program = build(peers)?;
+    let program = peers::upstream(peers)?;
     let wav = workspace().join("target/bench/long.wav");
     std::fs::create_dir_all(workspace().join("target/bench"))?;
     write_wav(&wav, &composition.samples, SAMPLE_RATE, 1)?;
@@ -91,23 +92,4 @@ fn run_peer(peers: &Path, composition: &Composition) -> Result<Outcome> {
         wall: number("wall_seconds")?,
         text: summary["text"].as_str().unwrap_or_default().to_owned(),
     })
-}
-
-/// The peer's program, in a target folder of its own.
-fn build(peers: &Path) -> Result<PathBuf> {
-    ensure!(peers.join("Cargo.toml").is_file(), "there is no peers' workspace at {}", peers.display());
-    let target = workspace().join("target/peers");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // From its own folder, whose cargo configuration it is to be built with; what `cargo run` has put into the
-    // environment for this project would go before that.
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--locked", "--target-dir"])
-        .arg(&target)
-        .current_dir(peers)
-        .env_remove("GGML_LLAMAFILE")
-        .stdin(Stdio::null())
-        .status()
-        .context("cargo can't be run")?;
-    ensure!(status.success(), "the peer could not be built (cargo: {status})");
-    Ok(target.join("release/upstream-peer"))
 }

@@ -10,6 +10,19 @@ pub(crate) struct ThreadTimes {
     pub(crate) vad: Duration,
     /// The engine's workers'; threads that whisper.cpp starts for one computation are gone and not in it.
     pub(crate) engine: Duration,
+    /// The tasks' of source pads, which give out text and gaps.
+    pub(crate) pads: Duration,
+}
+
+impl ThreadTimes {
+    /// What was used since `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            vad: self.vad.saturating_sub(earlier.vad),
+            engine: self.engine.saturating_sub(earlier.engine),
+            pads: self.pads.saturating_sub(earlier.pads),
+        }
+    }
 }
 
 /// Of this process.
@@ -29,6 +42,8 @@ pub(crate) fn cpu_of_threads() -> std::io::Result<ThreadTimes> {
             "vad" => times.vad += on_cpu,
             "whisper-load" => {}
             name if name.starts_with("whisper-") => times.engine += on_cpu,
+            // GStreamer names a task after its element and pad, and the kernel keeps the first 15 characters.
+            name if name.starts_with("whispertranscri") => times.pads += on_cpu,
             _ => {}
         }
     }

@@ -103,6 +103,14 @@ impl Heard {
         std::mem::take(&mut self.lock().said)
     }
 
+    pub(super) fn ended(&self) -> Result<bool> {
+        let inner = self.lock();
+        match &inner.error {
+            Some(error) => bail!("the element gave up: {error}"),
+            None => Ok(inner.eos),
+        }
+    }
+
     pub(super) fn wait_for_eos(&self, patience: Duration) -> Result<()> {
         let goes_on = |inner: &mut Inner| !inner.eos && inner.error.is_none();
         let (inner, timeout) =

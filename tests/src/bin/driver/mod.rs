@@ -117,24 +117,43 @@ impl Driver {
     /// Pushes audio in buffers of `packet` samples: at the speed of the clock if live, else as fast as it is taken.
     pub(crate) fn push(&mut self, samples: &[f32], packet: usize) -> Result<()> {
         for packet in samples.chunks(packet.max(1)) {
-            let (from, to) = (self.position, self.position + packet.len() as u64);
             if self.live {
-                let due = Duration::from_secs_f64(audio::seconds(to as usize));
-                std::thread::sleep(due.saturating_sub(self.started.elapsed()));
+                std::thread::sleep(self.due(packet.len()).saturating_sub(self.started.elapsed()));
             }
-            let mut buffer = gst::Buffer::from_mut_slice(bytes(packet));
+            self.push_buffer(packet)?;
+        }
+        Ok(())
+    }
+
+    /// Pushes those packets of `signal`, which began at position 0, that a microphone would have by now; false once
+    /// all of it is pushed. So one thread can feed many elements.
+    pub(crate) fn feed(&mut self, signal: &[f32]) -> Result<bool> {
+        while let Some(rest) = signal.get(self.position as usize..).filter(|rest| !rest.is_empty()) {
+            let packet = &rest[..rest.len().min(PACKET)];
+            if self.due(packet.len()) > self.started.elapsed() {
+                return Ok(true);
+            }
+            self.push_buffer(packet)?;
+        }
+        Ok(false)
+    }
+
+    /// When the next so many samples are due, since the start.
+    fn due(&self, samples: usize) -> Duration {
+        Duration::from_secs_f64(audio::seconds(self.position as usize + samples))
+    }
+
+    fn push_buffer(&mut self, packet: &[f32]) -> Result<()> {
+        let mut buffer = buffer(self.position, packet);
+        if std::mem::take(&mut self.discont) {
             if let Some(buffer) = buffer.get_mut() {
-                buffer.set_pts(clock_time(from));
-                buffer.set_duration(clock_time(to) - clock_time(from));
-                if std::mem::take(&mut self.discont) {
-                    buffer.set_flags(gst::BufferFlags::DISCONT);
-                }
+                buffer.set_flags(gst::BufferFlags::DISCONT);
             }
-            self.position = to;
-            self.heard.pushed(self.seconds());
-            if let Err(flow) = self.source.push(buffer) {
-                bail!("the element takes no more audio: {flow:?} {}", self.heard.error().unwrap_or_default());
-            }
+        }
+        self.position += packet.len() as u64;
+        self.heard.pushed(self.seconds());
+        if let Err(flow) = self.source.push(buffer) {
+            bail!("the element takes no more audio: {flow:?} {}", self.heard.error().unwrap_or_default());
         }
         Ok(())
     }
@@ -155,8 +174,18 @@ impl Driver {
 
     /// Sends EOS and waits until it comes out behind everything else.
     pub(crate) fn drain(&mut self) -> Result<()> {
-        self.source.push_event(gst::event::Eos::new());
+        self.end();
         self.heard.wait_for_eos(PATIENCE)
+    }
+
+    /// Sends EOS.
+    pub(crate) fn end(&self) {
+        self.source.push_event(gst::event::Eos::new());
+    }
+
+    /// Whether EOS has come out; an error of the element is one here.
+    pub(crate) fn ended(&self) -> Result<bool> {
+        self.heard.ended()
     }
 
     /// READY and PLAYING again: all that is pending is gone.
@@ -207,6 +236,17 @@ impl Drop for Driver {
             let _ = pad.set_active(false);
         }
     }
+}
+
+/// What a microphone gives at this position.
+pub(crate) fn buffer(position: u64, packet: &[f32]) -> gst::Buffer {
+    let (from, to) = (clock_time(position), clock_time(position + packet.len() as u64));
+    let mut buffer = gst::Buffer::from_mut_slice(bytes(packet));
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(from);
+        buffer.set_duration(to - from);
+    }
+    buffer
 }
 
 fn bytes(samples: &[f32]) -> Vec<u8> {

@@ -32,12 +32,13 @@ impl Totals {
 pub(crate) struct Life {
     rng: Rng,
     seconds: f64,
+    piece: f64,
 }
 
 impl Life {
-    /// A life whose turns depend on `seed`, for so many seconds of audio.
-    pub(crate) fn new(seed: u64, seconds: f64) -> Self {
-        Self { rng: Rng::new(seed), seconds }
+    /// A life whose turns depend on `seed`, for so many seconds of audio; something happens after at most `piece`.
+    pub(crate) fn new(seed: u64, seconds: f64, piece: f64) -> Self {
+        Self { rng: Rng::new(seed), seconds, piece }
     }
 
     /// Lives it.
@@ -53,7 +54,7 @@ impl Life {
     /// One element from NULL to NULL, with several sessions; gives the samples that it took.
     fn element(&mut self, signal: &[f32], most: usize, totals: &Totals) -> Result<usize> {
         let model = tiny_en();
-        let partials = if self.rng.below(2) == 0 { "none" } else { "interval" };
+        let partials = ["none", "interval", "local-agreement"][self.rng.below(3)];
         let properties = [("model", &*model.to_string_lossy()), ("language", "en"), ("partials", partials)];
         let mut driver = Driver::start(&properties, false)?;
         count(&totals.elements);
@@ -62,7 +63,8 @@ impl Life {
         let (mut received, mut last) = (0, None);
         let pieces = 4 + self.rng.below(12);
         for piece in 1..=pieces {
-            let length = samples(2.0 + 28.0 * self.rng.unit()).min(signal.len() - place).min(most - pushed);
+            let length =
+                samples(2.0 + (self.piece - 2.0) * self.rng.unit()).min(signal.len() - place).min(most - pushed);
             let packet = [16, 160, 320, 1024, 1601, 16_000][self.rng.below(6)];
             driver.push(&signal[place..place + length], packet)?;
             place = (place + length) % signal.len();

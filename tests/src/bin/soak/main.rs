@@ -23,15 +23,16 @@ use watch::Watch;
 /// Between rounds all elements are gone.
 const ROUNDS: u64 = 4;
 
-/// Runs speech, noise and silence through elements and looks for leaks and lost text.
+/// Runs speech, noise and silence through elements and looks for leaks and lost text: an hour through a few of them, and
+/// half an hour through many at once.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Minutes of audio, all elements together.
-    #[arg(long, default_value_t = 60.0)]
-    minutes: f64,
-    /// Elements that run at once.
-    #[arg(long, default_value_t = 4)]
-    streams: u64,
+    /// Only one part, with so many minutes of audio, all elements together.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Only one part, with so many elements at once.
+    #[arg(long)]
+    streams: Option<u64>,
     /// What all random choices depend on.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -40,15 +41,54 @@ struct Args {
     tolerance: u64,
 }
 
+/// So many elements at once.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    minutes: f64,
+    streams: u64,
+    /// Seconds of audio after which something happens to an element, at the most.
+    piece: f64,
+}
+
+const FEW: Part = Part { minutes: 60.0, streams: 4, piece: 30.0 };
+/// Each has a quarter of a minute in a round, and is to be flushed, ended and stopped in it all the same.
+const MANY: Part = Part { minutes: 30.0, streams: 32, piece: 6.0 };
+
+impl Args {
+    fn parts(&self) -> Vec<Part> {
+        match (self.minutes, self.streams) {
+            (None, None) => vec![FEW, MANY],
+            (minutes, streams) => {
+                let like = if streams.is_some_and(|streams| streams >= MANY.streams) { MANY } else { FEW };
+                let (minutes, streams) = (minutes.unwrap_or(like.minutes), streams.unwrap_or(like.streams));
+                vec![Part { minutes, streams, ..like }]
+            }
+        }
+    }
+}
+
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
     driver::init()?;
     let signal = signal();
+    let mut broken: Vec<String> = Vec::new();
+    for part in args.parts() {
+        println!("{} minutes of audio through {} elements at once", part.minutes, part.streams);
+        broken.extend(run(part, &args, &signal)?);
+    }
+    for line in &broken {
+        println!("BROKEN: {line}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All rounds of a part; gives what went wrong.
+fn run(part: Part, args: &Args, signal: &[f32]) -> Result<Vec<String>> {
     let (totals, start) = (Totals::default(), Instant::now());
     let mut watch = Watch::new(args.tolerance << 20)?;
     let mut broken: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
-        broken.extend(play(round, &args, &signal, &totals));
+        broken.extend(play(round, part, args.seed, signal, &totals));
         watch.round()?;
     }
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -68,19 +108,16 @@ fn main() -> Result<ExitCode> {
         count(&totals.account.failed),
     );
     broken.extend(watch.verdict());
-    for line in &broken {
-        println!("BROKEN: {line}");
-    }
-    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(broken)
 }
 
 /// One round of all streams; gives what went wrong.
-fn play(round: u64, args: &Args, signal: &[f32], totals: &Totals) -> Vec<String> {
-    let seconds = 60.0 * args.minutes / ROUNDS as f64 / args.streams.max(1) as f64;
+fn play(round: u64, part: Part, seed: u64, signal: &[f32], totals: &Totals) -> Vec<String> {
+    let seconds = 60.0 * part.minutes / ROUNDS as f64 / part.streams.max(1) as f64;
     std::thread::scope(|scope| {
-        let lives: Vec<_> = (0..args.streams)
+        let lives: Vec<_> = (0..part.streams)
             .map(|stream| {
-                let life = Life::new(args.seed * 1_000_000 + round * 1000 + stream, seconds);
+                let life = Life::new(seed * 1_000_000 + round * 1000 + stream, seconds, part.piece);
                 scope.spawn(move || life.live(signal, totals))
             })
             .collect();
