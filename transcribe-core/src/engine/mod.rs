@@ -5,7 +5,11 @@
 //! the scheduler's workers only.
 
 pub mod device;
+#[cfg(any(feature = "whisper-cpp", feature = "onnx-engine"))]
+mod job;
 pub mod languages;
+#[cfg(feature = "onnx-engine")]
+pub mod onnx;
 #[cfg(feature = "whisper-cpp")]
 pub mod whisper_cpp;
 
