@@ -79,7 +79,7 @@ fn main() {
 /// An engine of either kind.
 enum Loaded {
     WhisperCpp(WhisperCpp),
-    Onnx(Onnx),
+    Onnx(Box<Onnx>),
 }
 
 impl Loaded {
@@ -89,8 +89,8 @@ impl Loaded {
             "whisper-cpp" => {
                 Self::WhisperCpp(WhisperCpp::load(model.as_ref(), &Device::Cpu, 1).expect("the model loads"))
             }
-            "int8" => Self::Onnx(onnx(Precision::Int8)),
-            "f32" => Self::Onnx(onnx(Precision::F32)),
+            "int8" => Self::Onnx(onnx(Precision::Int8).into()),
+            "f32" => Self::Onnx(onnx(Precision::F32).into()),
             _ => panic!("no engine '{name}': whisper-cpp, int8 or f32"),
         }
     }
@@ -98,7 +98,7 @@ impl Loaded {
     fn engine(&self) -> &dyn Engine {
         match self {
             Self::WhisperCpp(engine) => engine,
-            Self::Onnx(engine) => engine,
+            Self::Onnx(engine) => engine.as_ref(),
         }
     }
 

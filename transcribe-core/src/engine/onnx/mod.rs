@@ -15,7 +15,7 @@ mod tokens;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::decode::Worker;
 pub use self::graph::Precision;
@@ -30,8 +30,8 @@ use crate::models::ggml::GgmlFile;
 /// Width of the base model; of larger models the products are large enough to be shared among threads.
 const SMALL_STATE: usize = 512;
 
-/// Where time went since an engine was loaded: wall-clock time of all threads, which is CPU time as long as nothing
-/// waits.
+/// Where CPU time went since an engine was loaded: that of the threads which called it, and so all of it where a job has
+/// one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
     /// Spectrograms.
@@ -55,9 +55,9 @@ struct Meter {
 
 impl Meter {
     fn measure<T>(&self, call: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let start = thread_nanoseconds();
         let result = call();
-        self.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(thread_nanoseconds().saturating_sub(start), Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         result
     }
@@ -66,6 +66,21 @@ impl Meter {
         let time = Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed));
         (time, self.calls.load(Ordering::Relaxed))
     }
+}
+
+/// CPU time of this thread.
+#[cfg(unix)]
+fn thread_nanoseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to the struct it is given and to nothing else.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// CPU time of this thread; not to be had here.
+#[cfg(not(unix))]
+fn thread_nanoseconds() -> u64 {
+    0
 }
 
 /// A meter for each part of the work.

@@ -130,12 +130,12 @@ impl Model {
         let mut x = self.decoder_positions[position * state..][..tokens.len() * state].to_vec();
         let token = |token: i32| (token.max(0) as usize).min(vocabulary - 1);
         if let Some(scales) = &self.head.scales {
-            let (_, bytes) = self.head.weights.try_extract_tensor::<u8>()?;
+            let (_, bytes) = self.head.weights.try_extract_tensor::<i8>()?;
             let (_, scales) = scales.try_extract_tensor::<f32>()?;
             for (row, number) in x.chunks_exact_mut(state).zip(tokens) {
                 let column = token(*number);
                 for (k, value) in row.iter_mut().enumerate() {
-                    *value += scales[column] * (f32::from(bytes[k * vocabulary + column]) - 128.0);
+                    *value += scales[column] * f32::from(bytes[k * vocabulary + column]);
                 }
             }
         } else {

@@ -15,7 +15,7 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use prost::Message;
 
 use self::proto::{Attribute, Node, Type, ValueInfo};
-use self::quantise::{quantise, ZERO};
+use self::quantise::{quantise, steps};
 
 /// The domain of the operators that ONNX Runtime has beside the standard's.
 const CONTRIBUTED: &str = "com.microsoft";
@@ -26,10 +26,8 @@ const SMALL: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// Weights and activations in 8 bits: weights with a scale for each output channel, activations with one for each
-    /// row, so that a row's result doesn't depend on the rows beside it.
-    ///
-    /// Both are unsigned with zero at 128. On x86 processors without VNNI, ONNX Runtime's product of unsigned and
-    /// signed bytes adds pairs in 16 bits and saturates; that of unsigned bytes alone is exact everywhere and as fast.
+    /// row, so that a row's result doesn't depend on the rows beside it. On x86 processors without VNNI instructions,
+    /// weights have 7 bits.
     #[default]
     Int8,
     /// Single precision throughout.
@@ -82,7 +80,7 @@ impl Builder {
         let mut builder = Self { precision, graph, weights: Vec::new(), values: 0 };
         if precision == Precision::Int8 {
             builder.inline("byte_scale", Type::Float, &[], (1.0f32 / 127.0).to_le_bytes().to_vec());
-            builder.inline("byte_zero", Type::Uint8, &[], vec![ZERO]);
+            builder.inline("byte_zero", Type::Uint8, &[], vec![128]);
         }
         builder
     }
@@ -198,15 +196,12 @@ impl Builder {
                 Ok(self.op("MatMul", &[x, &weights], &[]))
             }
             Rows::Int8 { bytes, peaks } => {
-                let (quantised, scales) = quantise(&numbers, outputs);
+                let (quantised, scales) = quantise(&numbers, outputs, steps());
                 drop(numbers);
-                let shape = vec![inputs, outputs];
-                let tensor = Tensor::from_array((shape, quantised))?.into_dyn();
-                let weights = self.external(name, Type::Uint8, &[inputs as i64, outputs as i64], tensor)?;
+                let tensor = Tensor::from_array((vec![inputs, outputs], quantised))?.into_dyn();
+                let weights = self.external(name, Type::Int8, &[inputs as i64, outputs as i64], tensor)?;
                 let scales = self.floats(&format!("{name}.scale"), &[outputs], scales)?;
-                let zeros = Tensor::from_array(([outputs], vec![ZERO; outputs]))?.into_dyn();
-                let zeros = self.external(&format!("{name}.zero"), Type::Uint8, &[outputs as i64], zeros)?;
-                let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero", &zeros];
+                let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero"];
                 let shares = self.contributed("MatMulIntegerToFloat", &inputs, &[]);
                 Ok(self.op("Mul", &[&shares, peaks], &[]))
             }
@@ -219,13 +214,12 @@ impl Builder {
         self.op("LayerNormalization", &[x, &norm.weight, &norm.bias], &attributes)
     }
 
-    /// `x + y + bias`, and its normalisation: (normalised, sum).
+    /// `x + y + bias`, and its normalisation: (normalised, sum). (The operator that does all of it at once is slower
+    /// than the three, on many rows by far.)
     fn add_and_norm(&mut self, x: &str, y: &str, bias: &str, norm: &Norm) -> (String, String) {
-        let (normed, sum) = (self.fresh("norm"), self.fresh("sum"));
-        let attributes = [Attribute::float("epsilon", EPSILON)];
-        let inputs = [x, y, &norm.weight, &norm.bias, bias];
-        self.node(CONTRIBUTED, "SkipLayerNormalization", &inputs, &attributes, &[&normed, "", "", &sum]);
-        (normed, sum)
+        let y = self.op("Add", &[y, bias], &[]);
+        let sum = self.op("Add", &[x, &y], &[]);
+        (self.norm(&sum, norm), sum)
     }
 
     fn reshape(&mut self, x: &str, shape: &[i64]) -> String {

@@ -102,6 +102,7 @@ impl Attribute {
 pub(super) enum Type {
     Float = 1,
     Uint8 = 2,
+    Int8 = 3,
     Int64 = 7,
 }
 
