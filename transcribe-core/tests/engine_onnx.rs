@@ -141,6 +141,45 @@ fn eight_bits_and_a_short_context_cost_little_on_hard_speech() {
 }
 
 #[test]
+fn a_draft_saves_steps_and_changes_nothing() {
+    for precision in [Precision::F32, Precision::Int8] {
+        let engine = onnx(precision);
+        let (mut plainly, mut drafted) = (0, 0);
+        for clip in &clips()[..4] {
+            let mut draft = Vec::new();
+            // As partials do: more and more of the utterance, each time with the hypothesis before as the draft.
+            for end in (12_000..clip.audio.len()).step_by(12_000).chain([clip.audio.len()]) {
+                let audio = &clip.audio[..end];
+                let options = DecodeOptions { fallback: false, ..DecodeOptions::default() };
+                let before = engine.spent().steps;
+                let expected = decode(&engine, audio, &options);
+                let between = engine.spent().steps;
+                let hypothesis = decode(&engine, audio, &DecodeOptions { draft, ..options });
+                plainly += between - before;
+                drafted += engine.spent().steps - between;
+                assert_eq!(hypothesis.tokens, expected.tokens, "{} to {end}", clip.name);
+                assert_eq!(hypothesis.text(), expected.text());
+                assert!((hypothesis.avg_logprob - expected.avg_logprob).abs() < 0.01);
+                draft = hypothesis.tokens;
+            }
+        }
+        println!("{precision:?}: {plainly} steps without drafts, {drafted} with them");
+        assert!(drafted * 2 < plainly, "{drafted} of {plainly}");
+    }
+}
+
+#[test]
+fn a_draft_that_makes_no_sense_is_borne() {
+    let engine = onnx(Precision::Int8);
+    let clip = &clips()[1].audio;
+    let expected = plain(&engine, clip);
+    for draft in [vec![-5, 99_999_999, 50_256, 50_300], vec![50_256; 1_000], expected.tokens.repeat(20)] {
+        let hypothesis = decode(&engine, clip, &DecodeOptions { draft, ..DecodeOptions::default() });
+        assert_eq!(hypothesis.tokens, expected.tokens);
+    }
+}
+
+#[test]
 fn beams_and_samplings_hear_the_words_too() {
     let engine = onnx(Precision::Int8);
     let clip = &clips()[0];

@@ -131,7 +131,7 @@ impl Settings {
             prompt: self.initial_prompt.clone().filter(|p| !p.is_empty()),
             context: ContextPolicy { floor: positions(self.context_floor), margin: positions(self.context_margin) },
             guards: GuardOptions { keep_annotations: self.keep_annotations, ..GuardOptions::default() },
-            fallback: true,
+            ..DecodeOptions::default()
         })
     }
 

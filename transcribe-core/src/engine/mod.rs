@@ -90,6 +90,9 @@ pub struct DecodeOptions {
     pub guards: GuardOptions,
     /// Retry at the full context and then at rising temperatures when a guard trips. Partials do without.
     pub fallback: bool,
+    /// [Tokens](Hypothesis::tokens) that the text probably begins with: those of the job before, on less of the same
+    /// audio. An engine may check them in one pass where it would else take a step for each. The result is the same.
+    pub draft: Vec<i32>,
 }
 
 impl Default for DecodeOptions {
@@ -102,6 +105,7 @@ impl Default for DecodeOptions {
             context: ContextPolicy::default(),
             guards: GuardOptions::default(),
             fallback: true,
+            draft: Vec::new(),
         }
     }
 }
@@ -197,6 +201,9 @@ pub struct Hypothesis {
     pub context: usize,
     /// Attempts made, 1 when no guard tripped.
     pub attempts: u32,
+    /// Tokens of the attempt that was taken, before anything was dropped, as a [draft](DecodeOptions::draft) for the
+    /// next job; none from engines that have no use for drafts.
+    pub tokens: Vec<i32>,
 }
 
 impl Hypothesis {

@@ -87,6 +87,7 @@ impl Work<'_> {
             language: self.language,
             translate: self.options.task == Task::Translate,
             prompt: self.prompt,
+            draft: if temperature > 0.0 { &[] } else { &self.options.draft },
             max_tokens: self.most_tokens(),
             suppress_annotations: !self.options.guards.keep_annotations,
             threads: self.threads,
@@ -110,6 +111,7 @@ impl Work<'_> {
 /// One attempt, judged.
 struct Attempt {
     words: Vec<Word>,
+    tokens: Vec<i32>,
     verdict: Verdict,
     compression_ratio: f32,
     avg_logprob: f32,
@@ -157,6 +159,7 @@ impl<D: Decoder> Attempts<'_, D> {
         tracing::trace!(context, temperature, ?measures, "attempt");
         Attempt {
             words,
+            tokens: decoded.numbers,
             verdict: judge(&measures, &options.guards),
             compression_ratio: measures.compression_ratio,
             avg_logprob: measures.avg_logprob,
@@ -220,6 +223,7 @@ impl<D: Decoder> Attempts<'_, D> {
             temperature: attempt.temperature,
             context: attempt.context,
             attempts: self.made,
+            tokens: attempt.tokens.clone(),
         }
     }
 }
@@ -256,6 +260,7 @@ mod tests {
         let word = |text: &str| Word { text: text.to_owned(), space_before: true, span: 0..0, probability: 1.0 };
         Attempt {
             words: text.split(' ').map(word).collect(),
+            tokens: Vec::new(),
             verdict,
             compression_ratio: compression_ratio(text),
             avg_logprob,

@@ -18,6 +18,8 @@ pub(crate) struct Call<'a> {
     pub(crate) translate: bool,
     /// Tokens of what was said before.
     pub(crate) prompt: &'a [i32],
+    /// Tokens to be checked in one pass; for greedy search.
+    pub(crate) draft: &'a [i32],
     /// Decoding stops behind this many tokens.
     pub(crate) max_tokens: usize,
     /// Never choose brackets, notes and other tokens that nobody says.
@@ -49,6 +51,8 @@ pub(crate) struct Token {
 pub(crate) struct Decoded {
     /// Tokens of text only.
     pub(crate) tokens: Vec<Token>,
+    /// Their numbers, if they are of use as a draft.
+    pub(crate) numbers: Vec<i32>,
     /// Whether the decoder came to an end by itself.
     pub(crate) finished: bool,
     /// Mean over the tokens, the end token among them.

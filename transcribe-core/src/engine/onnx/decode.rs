@@ -62,23 +62,26 @@ impl Decoder for Worker<'_> {
         let mut steps = self.listen(call)?;
         let model = steps.model;
         let special = model.tokens.special;
-        let (prefix, start) = prefix(model, call);
+        let (mut tokens, start) = prefix(model, call);
+        let prefix = tokens.len();
+        let most = call.max_tokens.min(model.sizes.text_context - prefix);
+        let draft = match call.search {
+            Search::Greedy if call.temperature == 0.0 => &call.draft[..call.draft.len().min(most - 1)],
+            _ => &[],
+        };
+        tokens.extend(draft);
         // Whether there is speech is what the model was taught to say behind the start token.
-        let wanted = [start as i64, prefix.len() as i64 - 1];
-        let mut first = steps.step(&prefix, &State::start(model).map_err(failed)?, &wanted)?;
+        let wanted: Vec<i64> = [start].into_iter().chain(prefix - 1..tokens.len()).map(|row| row as i64).collect();
+        let mut first = steps.step(&tokens, &State::start(model).map_err(failed)?, &wanted)?;
         let at_start = &first.logits[..model.sizes.vocabulary];
         let no_speech = (at_start[special.no_speech as usize] - logits::log_sum(at_start)).exp();
         first.logits.drain(..model.sizes.vocabulary);
         first.attention.drain(..1);
 
-        let rules = Rules {
-            tokens: &model.tokens,
-            most: call.max_tokens.min(model.sizes.text_context - prefix.len()),
-            annotations: call.suppress_annotations,
-        };
+        let rules = Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations };
         let found = match call.search {
             _ if call.temperature > 0.0 => search::sample(&mut steps, first, &rules, call.temperature)?,
-            Search::Greedy => search::greedy(&mut steps, first, &rules)?,
+            Search::Greedy => search::greedy(&mut steps, first, draft, &rules)?,
             Search::Beam(width) => search::beam(&mut steps, first, &rules, width)?,
         };
         Ok(self.place(call, found, no_speech))
@@ -109,6 +112,7 @@ impl Worker<'_> {
             end: Some((end * POSITION) as u64),
         };
         Decoded {
+            numbers: found.tokens.iter().map(|chosen| chosen.token).collect(),
             tokens: found.tokens.iter().zip(ends).map(token).collect(),
             finished: found.finished,
             avg_logprob: found.avg_logprob,
@@ -170,6 +174,21 @@ impl State {
         let empty = || Tensor::<f32>::new(&Allocator::default(), shape).map(Tensor::into_dyn);
         let layers = (0..model.sizes.text_layers).map(|_| Ok((empty()?, empty()?))).collect::<ort::Result<_>>()?;
         Ok(Self { layers: Arc::new(layers), length: 0 })
+    }
+
+    /// Without the last `surplus` tokens.
+    pub(super) fn without(&self, surplus: usize) -> Result<Self, EngineError> {
+        let length = self.length - surplus;
+        let cut = |value: &DynValue| -> ort::Result<DynValue> {
+            let (shape, numbers) = value.try_extract_tensor::<f32>()?;
+            let (heads, size) = (shape[1] as usize, shape[3] as usize);
+            let rows = numbers.chunks_exact(self.length * size);
+            let kept: Vec<f32> = rows.flat_map(|head| &head[..length * size]).copied().collect();
+            Ok(Tensor::from_array(([1, heads, length, size], kept))?.into_dyn())
+        };
+        let layers = self.layers.iter().map(|(keys, values)| Ok((cut(keys)?, cut(values)?)));
+        let layers = layers.collect::<ort::Result<_>>().map_err(failed)?;
+        Ok(Self { layers: Arc::new(layers), length })
     }
 }
 

@@ -70,9 +70,32 @@ impl Path {
     }
 }
 
-/// The likeliest token at each step. `first` is the step before the text, with the logits of its last token.
-pub(super) fn greedy(steps: &mut Steps<'_>, first: Step, rules: &Rules<'_>) -> Result<Found, EngineError> {
-    Ok(follow(steps, &first, rules, likeliest)?.found())
+/// The likeliest token at each step. `first` is the step before the text with that of the draft: logits and attention
+/// are those of the last token before the draft and of each of its own. Of the draft as much is taken as was chosen
+/// anyway.
+pub(super) fn greedy(
+    steps: &mut Steps<'_>,
+    mut first: Step,
+    draft: &[i32],
+    rules: &Rules<'_>,
+) -> Result<Found, EngineError> {
+    let vocabulary = first.logits.len() / (draft.len() + 1);
+    let mut path = Path { attention: Vec::new(), ..Path::start(&first) };
+    for (n, logits) in first.logits.chunks_exact_mut(vocabulary).enumerate() {
+        path.attention.push(first.attention[n].clone());
+        suppress(logits, rules.tokens, n == 0, rules.annotations);
+        let (token, logit) = likeliest(logits);
+        path.choose(token, logit - log_sum(logits), rules);
+        if path.finished || path.tokens.len() >= rules.most {
+            return Ok(path.found());
+        }
+        if draft.get(n) != Some(&token) {
+            let surplus = draft.len() - n;
+            let state = if surplus > 0 { first.state.without(surplus)? } else { first.state };
+            return Ok(follow(steps, path, token, state, rules, likeliest)?.found());
+        }
+    }
+    Ok(path.found()) // not reached: the last row has no draft that it could agree with
 }
 
 /// The likeliest of several samplings at `temperature`, the same for the same audio.
@@ -85,7 +108,12 @@ pub(super) fn sample(
     let mut random = Random::new(temperature.to_bits().into());
     let mut best: Option<Path> = None;
     for _ in 0..BEST_OF {
-        let path = follow(steps, &first, rules, |logits| random.draw(logits, temperature))?;
+        let mut path = Path::start(&first);
+        let mut logits = first.logits.clone();
+        suppress(&mut logits, rules.tokens, true, rules.annotations);
+        let (token, logit) = random.draw(&logits, temperature);
+        path.choose(token, logit - log_sum(&logits), rules);
+        let path = follow(steps, path, token, first.state.clone(), rules, |logits| random.draw(logits, temperature))?;
         if best.as_ref().is_none_or(|best| path.avg_logprob() > best.avg_logprob()) {
             best = Some(path);
         }
@@ -93,28 +121,25 @@ pub(super) fn sample(
     Ok(best.unwrap_or_else(|| Path::start(&first)).found())
 }
 
-/// One path, each of its tokens chosen by `choose`.
+/// Goes on with a path whose last token, `token`, is not part of `state` yet; each further one is chosen by `choose`.
 fn follow(
     steps: &mut Steps<'_>,
-    first: &Step,
+    mut path: Path,
+    mut token: i32,
+    mut state: State,
     rules: &Rules<'_>,
     mut choose: impl FnMut(&[f32]) -> (i32, f32),
 ) -> Result<Path, EngineError> {
-    let mut path = Path::start(first);
-    let mut logits = first.logits.clone();
-    let mut state = first.state.clone();
-    loop {
-        suppress(&mut logits, rules.tokens, path.tokens.is_empty(), rules.annotations);
-        let (token, logit) = choose(&logits);
-        path.choose(token, logit - log_sum(&logits), rules);
-        if path.finished || path.tokens.len() >= rules.most {
-            return Ok(path);
-        }
-        let step = steps.step(&[token], &state, &[0])?;
-        path.attention.extend(step.attention);
-        logits = step.logits;
+    while !path.finished && path.tokens.len() < rules.most {
+        let mut step = steps.step(&[token], &state, &[0])?;
+        path.attention.append(&mut step.attention);
         state = step.state;
+        suppress(&mut step.logits, rules.tokens, false, rules.annotations);
+        let logit;
+        (token, logit) = choose(&step.logits);
+        path.choose(token, logit - log_sum(&step.logits), rules);
     }
+    Ok(path)
 }
 
 /// The likeliest text by its mean that beams of this width find.
