@@ -145,26 +145,31 @@ fn a_draft_saves_steps_and_changes_nothing() {
     for precision in [Precision::F32, Precision::Int8] {
         let engine = onnx(precision);
         let (mut plainly, mut drafted) = (0, 0);
+        let (mut plain_time, mut drafted_time) = (Duration::ZERO, Duration::ZERO);
         for clip in &clips()[..4] {
             let mut draft = Vec::new();
             // As partials do: more and more of the utterance, each time with the hypothesis before as the draft.
             for end in (12_000..clip.audio.len()).step_by(12_000).chain([clip.audio.len()]) {
                 let audio = &clip.audio[..end];
                 let options = DecodeOptions { fallback: false, ..DecodeOptions::default() };
-                let before = engine.spent().steps;
+                let before = engine.spent();
                 let expected = decode(&engine, audio, &options);
-                let between = engine.spent().steps;
+                let between = engine.spent();
                 let hypothesis = decode(&engine, audio, &DecodeOptions { draft, ..options });
-                plainly += between - before;
-                drafted += engine.spent().steps - between;
+                let after = engine.spent();
+                (plainly, drafted) = (plainly + between.steps - before.steps, drafted + after.steps - between.steps);
+                plain_time += between.decoder - before.decoder;
+                drafted_time += after.decoder - between.decoder;
                 assert_eq!(hypothesis.tokens, expected.tokens, "{} to {end}", clip.name);
                 assert_eq!(hypothesis.text(), expected.text());
                 assert!((hypothesis.avg_logprob - expected.avg_logprob).abs() < 0.01);
                 draft = hypothesis.tokens;
             }
         }
-        println!("{precision:?}: {plainly} steps without drafts, {drafted} with them");
-        assert!(drafted * 2 < plainly, "{drafted} of {plainly}");
+        println!(
+            "{precision:?}: without drafts {plainly} steps, {plain_time:?}, with them {drafted}, {drafted_time:?}"
+        );
+        assert!(drafted * 5 <= plainly * 3, "{drafted} of {plainly}");
     }
 }
 
