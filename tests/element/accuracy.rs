@@ -50,6 +50,14 @@ fn clips_as_f32_16_khz() {
 }
 
 #[test]
+fn clips_through_onnx_runtime() {
+    let signal = Composition::long();
+    let heard = transcribe(&signal.samples, &Feed::default(), "engine=onnx");
+    assert_words(&signal, &heard, 5.0, "engine=onnx");
+    assert_times(&signal, &heard, 0.2);
+}
+
+#[test]
 fn clips_as_mu_law_8_khz() {
     let signal = Composition::long();
     let telephone = audio::through_mulaw(&audio::resample(&signal.samples, SAMPLE_RATE, 8_000), 8_000);

@@ -14,6 +14,7 @@
 pub mod engine;
 pub mod guards;
 pub mod models;
+pub mod onnxruntime;
 pub mod partials;
 pub mod runtime;
 pub mod scheduler;

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-use transcribe_core::vad::library::{self, NamedBy, PATH_VARIABLE};
+use transcribe_core::onnxruntime::{self as library, NamedBy, PATH_VARIABLE};
 
 #[test]
 fn a_wrong_path_is_refused_with_the_reason_and_a_right_one_then_works() {

@@ -89,8 +89,10 @@ fn load(
     let engine = match settings.engine {
         Engine::Auto => EngineKind::Auto,
         Engine::WhisperCpp => EngineKind::WhisperCpp,
+        Engine::Onnx => EngineKind::Onnx,
     };
-    let model = Model::load(&ModelKey { path, engine, device }).map_err(LoadError::Engine)?;
+    let model = Model::load_with(&ModelKey { path, engine, device }, settings.library().as_deref())
+        .map_err(LoadError::Engine)?;
     model.engine().check(&decode).map_err(LoadError::Engine)?;
     Ok(model)
 }

@@ -155,12 +155,15 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstWhisperTranscribeEngine")]
 pub enum Engine {
-    /// The best that was built in.
-    #[enum_value(name = "Auto: the best that was built in", nick = "auto")]
+    /// whisper.cpp if it was built in.
+    #[enum_value(name = "Auto: whisper.cpp if it was built in, else ONNX Runtime", nick = "auto")]
     Auto,
     /// whisper.cpp.
     #[enum_value(name = "whisper.cpp", nick = "whisper-cpp")]
     WhisperCpp,
+    /// ONNX Runtime.
+    #[enum_value(name = "ONNX Runtime, on the CPU", nick = "onnx")]
+    Onnx,
 }
 
 /// What to do with the speech.

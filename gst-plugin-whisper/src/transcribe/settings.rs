@@ -138,7 +138,7 @@ impl Settings {
             prompt: self.initial_prompt.clone().filter(|p| !p.is_empty()),
             context: ContextPolicy { floor: positions(self.context_floor), margin: positions(self.context_margin) },
             guards: GuardOptions { keep_annotations: self.keep_annotations, ..GuardOptions::default() },
-            fallback: true,
+            ..DecodeOptions::default()
         })
     }
 
@@ -329,7 +329,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecEnum::builder_with_default("task", d.task).nick("Task").blurb("Transcribe, or translate into English (multilingual models)").mutable_playing().build(),
         string("device", "Device", "Where the model runs: auto, cpu, gpu, or gpu:N / cuda:N / vulkan:N; GPUs need a build with that feature", Some(&d.device)).mutable_ready().build(),
         uint("threads", "Threads", "CPU threads for each job (0 = one for tiny and base, for larger models all cores that no other job needs)", (0, 256), d.threads).mutable_ready().build(),
-        string("onnxruntime", "ONNX Runtime", "Path of the ONNX Runtime library for the Silero VAD (unset = ORT_DYLIB_PATH, the system's, or the one that make setup installed)", None).mutable_ready().build(),
+        string("onnxruntime", "ONNX Runtime", "Path of the ONNX Runtime library for the Silero VAD and engine=onnx (unset = ORT_DYLIB_PATH, the system's, or the one that make setup installed)", None).mutable_ready().build(),
         glib::ParamSpecInt::builder("channel").nick("Channel").blurb("Channel to transcribe, from 0 (-1 = all mixed down)").minimum(-1).maximum(63).default_value(d.channel).mutable_ready().build(),
         glib::ParamSpecEnum::builder_with_default("vad", d.vad).nick("VAD").blurb("Voice activity detector").mutable_ready().build(),
         float("vad-threshold", "VAD threshold", "Probability of speech at which speech starts", (0.0, 1.0), d.vad_threshold).mutable_ready().build(),

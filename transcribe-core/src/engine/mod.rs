@@ -5,8 +5,12 @@
 //! the scheduler's workers only.
 
 pub mod device;
+#[cfg(any(feature = "whisper-cpp", feature = "onnx-engine"))]
+mod job;
 pub mod languages;
 pub mod log;
+#[cfg(feature = "onnx-engine")]
+pub mod onnx;
 #[cfg(feature = "whisper-cpp")]
 pub mod whisper_cpp;
 
@@ -87,6 +91,9 @@ pub struct DecodeOptions {
     pub guards: GuardOptions,
     /// Retry at the full context and then at rising temperatures when a guard trips. Partials do without.
     pub fallback: bool,
+    /// [Tokens](Hypothesis::tokens) that the text probably begins with: those of the job before, on less of the same
+    /// audio. An engine may check them in one pass where it would else take a step for each. The result is the same.
+    pub draft: Vec<i32>,
 }
 
 impl Default for DecodeOptions {
@@ -99,6 +106,7 @@ impl Default for DecodeOptions {
             context: ContextPolicy::default(),
             guards: GuardOptions::default(),
             fallback: true,
+            draft: Vec::new(),
         }
     }
 }
@@ -194,6 +202,9 @@ pub struct Hypothesis {
     pub context: usize,
     /// Attempts made, 1 when no guard tripped.
     pub attempts: u32,
+    /// Tokens of the attempt that was taken, before anything was dropped, as a [draft](DecodeOptions::draft) for the
+    /// next job; none from engines that have no use for drafts.
+    pub tokens: Vec<i32>,
 }
 
 impl Hypothesis {

@@ -1,7 +1,7 @@
 //! Loaded models, shared by everything in the process: one set of weights for each file, engine and device.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use crate::engine::device::{Backend, Device};
@@ -12,11 +12,24 @@ use crate::scheduler::run::Executor;
 /// Which runtime decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// The best that was built in.
+    /// whisper.cpp if it was built in, else the one on ONNX Runtime.
     #[default]
     Auto,
     /// whisper.cpp.
     WhisperCpp,
+    /// ONNX Runtime.
+    Onnx,
+}
+
+impl EngineKind {
+    /// What `auto` stands for.
+    fn named(self) -> Self {
+        match self {
+            Self::Auto if cfg!(feature = "whisper-cpp") || !cfg!(feature = "onnx-engine") => Self::WhisperCpp,
+            Self::Auto => Self::Onnx,
+            kind => kind,
+        }
+    }
 }
 
 /// What makes two loaded models the same.
@@ -59,12 +72,17 @@ impl std::fmt::Debug for Model {
 impl Model {
     /// The process's instance of this model; loads it if nobody has. Two callers at once load it once.
     pub fn load(key: &ModelKey) -> Result<Arc<Self>, EngineError> {
+        Self::load_with(key, None)
+    }
+
+    /// The same. `library` is the ONNX Runtime library's path if the user set one; a process has one for everything.
+    pub fn load_with(key: &ModelKey, library: Option<&Path>) -> Result<Arc<Self>, EngineError> {
         type Slot = Arc<Mutex<Weak<Model>>>;
         static MODELS: OnceLock<Mutex<HashMap<ModelKey, Slot>>> = OnceLock::new();
 
         let path =
             key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
-        let key = ModelKey { path, engine: EngineKind::WhisperCpp, device: named(key.device) };
+        let key = ModelKey { path, engine: key.engine.named(), device: named(key.device) };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
@@ -75,7 +93,7 @@ impl Model {
             return Ok(model);
         }
         let cores = Cores::available();
-        let model = Arc::new(Self { executor: Executor::new(open(&key, cores)?, cores)?, _trim: TrimAtEnd });
+        let model = Arc::new(Self { executor: Executor::new(open(&key, library, cores)?, cores)?, _trim: TrimAtEnd });
         *weak = Arc::downgrade(&model);
         Ok(model)
     }
@@ -99,13 +117,23 @@ fn named(device: Device) -> Device {
     }
 }
 
-#[cfg(feature = "whisper-cpp")]
-fn open(key: &ModelKey, states: usize) -> Result<Arc<dyn Engine>, EngineError> {
-    Ok(Arc::new(crate::engine::whisper_cpp::WhisperCpp::load(&key.path, &key.device, states)?))
-}
-
-#[cfg(not(feature = "whisper-cpp"))]
-fn open(key: &ModelKey, _states: usize) -> Result<Arc<dyn Engine>, EngineError> {
-    let reason = "this build has no engine: build it with the cargo feature `whisper-cpp`".to_owned();
-    Err(EngineError::Load { path: key.path.clone(), reason })
+fn open(key: &ModelKey, library: Option<&Path>, states: usize) -> Result<Arc<dyn Engine>, EngineError> {
+    match key.engine.named() {
+        #[cfg(feature = "whisper-cpp")]
+        EngineKind::WhisperCpp => {
+            Ok(Arc::new(crate::engine::whisper_cpp::WhisperCpp::load(&key.path, &key.device, states)?))
+        }
+        #[cfg(feature = "onnx-engine")]
+        EngineKind::Onnx => {
+            use crate::engine::onnx::{Onnx, Precision};
+            Ok(Arc::new(Onnx::load(&key.path, &key.device, Precision::default(), library, states)?))
+        }
+        #[allow(unreachable_patterns)] // if both were built in
+        kind => {
+            let (_, _) = (library, states);
+            let feature = if kind == EngineKind::Onnx { "onnx-engine" } else { "whisper-cpp" };
+            let reason = format!("this build lacks that engine: build it with the cargo feature `{feature}`");
+            Err(EngineError::Load { path: key.path.clone(), reason })
+        }
+    }
 }

@@ -5,7 +5,6 @@
 
 pub mod energy;
 pub mod gate;
-pub mod library;
 pub mod silero;
 #[cfg(test)]
 mod testing;
@@ -67,7 +66,7 @@ pub enum VadKind {
 pub enum VadError {
     /// No usable ONNX Runtime library.
     #[error("{0}")]
-    Library(#[from] library::LibraryError),
+    Library(#[from] crate::onnxruntime::LibraryError),
     /// The runtime refused the model or a run.
     #[error("ONNX Runtime failed on the Silero VAD model: {0}")]
     Runtime(String),

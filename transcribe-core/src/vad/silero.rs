@@ -11,7 +11,8 @@ use ort::{
     value::TensorRef,
 };
 
-use super::{library, Lane, Vad, VadError, CONTEXT, FRAME, STATE};
+use super::{Lane, Vad, VadError, CONTEXT, FRAME, STATE};
+use crate::onnxruntime;
 
 const MODEL: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/silero_vad_16k_op15.onnx"));
 /// Samples the network is given for a frame.
@@ -29,7 +30,7 @@ pub struct Silero {
 impl Silero {
     /// Starts the bundled model. `library` is the ONNX Runtime library's path if the user set one.
     pub fn load(library: Option<&Path>) -> Result<Self, VadError> {
-        let environment = library::load(library)?.environment();
+        let environment = onnxruntime::load(library)?.environment();
         let session = session(environment).map_err(runtime)?;
         Ok(Self { session, windows: Vec::new(), states: Vec::new() })
     }

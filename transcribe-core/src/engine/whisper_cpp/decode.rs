@@ -8,60 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperError};
 
 use super::pool::Lease;
+use crate::engine::job::call::{Call, Decoded, Token, BEST_OF, MOST_BEAMS};
 use crate::engine::{CancelToken, EngineError, Search};
 use crate::samples_from_ms;
 
-/// Samplings at a temperature over 0 of which the likeliest is taken, as in the reference.
-const BEST_OF: c_int = 5;
-/// whisper.cpp's limit of parallel decoders.
-pub(super) const MOST_BEAMS: usize = 8;
 /// whisper.cpp has freed the state when it returns this.
 const STATE_FREED: c_int = -7;
-
-/// Settings of one call.
-pub(super) struct Call<'a> {
-    /// At least 1 s and at most as long as `positions` cover: whisper.cpp ignores audio under 0.1 s and ends the
-    /// process when it is to align audio that the encoder has not seen.
-    pub(super) audio: &'a [f32],
-    /// Encoder context.
-    pub(super) positions: usize,
-    /// Over 0, `search` is of no account.
-    pub(super) temperature: f32,
-    pub(super) search: Search,
-    /// A code of [`languages`](crate::engine::languages), or `None` for English-only models.
-    pub(super) language: Option<&'static str>,
-    pub(super) translate: bool,
-    pub(super) prompt: &'a [c_int],
-    /// Decoding stops behind this many tokens.
-    pub(super) max_tokens: usize,
-    pub(super) suppress_annotations: bool,
-    pub(super) threads: usize,
-    pub(super) cancel: &'a CancelToken,
-}
-
-/// A token of text.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
-    /// Not always whole characters.
-    pub(super) bytes: Vec<u8>,
-    /// 0 … 1.
-    pub(super) probability: f32,
-    /// Where it ends, samples; `None` if whisper.cpp could not place it.
-    pub(super) end: Option<u64>,
-}
-
-/// What came of a call.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Decoded {
-    /// Tokens of text only.
-    pub(super) tokens: Vec<Token>,
-    /// Whether the decoder came to an end by itself.
-    pub(super) finished: bool,
-    /// Mean over the tokens, the end token among them.
-    pub(super) avg_logprob: f32,
-    /// Probability that there is no speech.
-    pub(super) no_speech: f32,
-}
 
 /// Runs a call. On errors other than [`EngineError::Cancelled`] the lease's state is gone.
 pub(super) fn decode(lease: &mut Lease<'_>, context: &WhisperContext, call: &Call<'_>) -> Result<Decoded, EngineError> {
@@ -170,7 +122,7 @@ fn template<'a>(language: Option<&'static str>, strategy: Strategy) -> FullParam
 fn new_template(language: Option<&'static str>, strategy: Strategy) -> FullParams<'static, 'static> {
     let mut params = FullParams::new(match strategy {
         Strategy::Greedy => SamplingStrategy::Greedy { best_of: 1 },
-        Strategy::Sample => SamplingStrategy::Greedy { best_of: BEST_OF },
+        Strategy::Sample => SamplingStrategy::Greedy { best_of: BEST_OF as c_int },
         Strategy::Beam(width) => SamplingStrategy::BeamSearch { beam_size: width as c_int, patience: -1.0 },
     });
     if language.is_some() {
@@ -191,7 +143,8 @@ fn new_template(language: Option<&'static str>, strategy: Strategy) -> FullParam
 
 fn read(lease: &Lease<'_>, context: &WhisperContext) -> Result<Decoded, EngineError> {
     let end_token = context.token_eot();
-    let mut decoded = Decoded { tokens: Vec::new(), finished: false, avg_logprob: 0.0, no_speech: 0.0 };
+    let mut decoded =
+        Decoded { tokens: Vec::new(), numbers: Vec::new(), finished: false, avg_logprob: 0.0, no_speech: 0.0 };
     let (mut sum, mut count) = (0.0, 0);
     for segment in lease.as_iter() {
         for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)) {

@@ -3,7 +3,10 @@
 //! whisper.cpp trusts the file: it allocates what a length field says, aborts on a type it doesn't know and believes
 //! half a file to be the whole. [`inspect`] walks the file as the loader would, without reading weights or
 //! allocating by what the file says: header, mel filters, vocabulary, and every tensor's name, type and shape.
+//! The same walk tells [`GgmlFile`] where things are, for an engine that reads the weights itself.
 
+mod contents;
+mod dequantise;
 mod foreign;
 mod reader;
 #[cfg(test)]
@@ -14,6 +17,8 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
 
+pub use self::contents::GgmlFile;
+use self::contents::{Contents, Located};
 use self::reader::{Defect, Reader};
 use self::tensors::{Expected, TensorType};
 use super::error::ModelError;
@@ -30,6 +35,8 @@ const AUDIO_CONTEXT: u32 = 1500;
 const TEXT_CONTEXT: u32 = 448;
 /// Vocabulary of the English models; multilingual ones have one more, those with Cantonese two more.
 const ENGLISH_VOCABULARY: u32 = 51_864;
+/// Tokens of a multilingual model that aren't languages.
+const OTHER_TOKENS: usize = 51_766;
 /// Text tokens: the special ones that follow needn't be in the file.
 const TEXT_TOKENS: u32 = 50_256;
 /// Longest token believed, bytes; the longest known has 128.
@@ -78,6 +85,16 @@ impl GgmlHeader {
         self.n_vocab > ENGLISH_VOCABULARY
     }
 
+    /// Languages the model knows; 1 for English-only models. The tokens that aren't text or languages are as many in
+    /// all models.
+    pub fn languages(&self) -> usize {
+        if self.multilingual() {
+            self.n_vocab as usize - OTHER_TOKENS
+        } else {
+            1
+        }
+    }
+
     /// Size as whisper.cpp names it, from the encoder's layers: `tiny`, `base`, `small`, `medium`, `large`, or
     /// `custom`.
     pub fn kind(&self) -> &'static str {
@@ -94,6 +111,12 @@ impl GgmlHeader {
 
 /// Checks that whisper.cpp can load the file at `path`, and tells what it is.
 pub fn inspect(path: &Path) -> Result<GgmlHeader, ModelError> {
+    let (file, len) = open(path)?;
+    read(file, len, None).map_err(|defect| defect.at(path))
+}
+
+/// The file and its length.
+fn open(path: &Path) -> Result<(File, u64), ModelError> {
     let not_a_model = |reason: &str| ModelError::NotAModel { path: path.into(), reason: reason.into() };
     let unreadable = |source| ModelError::Unreadable { path: path.into(), source };
 
@@ -108,13 +131,11 @@ pub fn inspect(path: &Path) -> Result<GgmlHeader, ModelError> {
     let file = File::open(path).map_err(unreadable)?;
     // The opened file's own length: another may have taken its place since.
     let len = file.metadata().map_err(unreadable)?.len();
-    read(file, len).map_err(|defect| match defect {
-        Defect::Io(source) => unreadable(source),
-        Defect::Bad(reason) => not_a_model(&reason),
-    })
+    Ok((file, len))
 }
 
-fn read(file: impl Read + Seek, len: u64) -> Result<GgmlHeader, Defect> {
+/// Walks a file; what it passes goes into `contents` if somebody wants it.
+fn read(file: impl Read + Seek, len: u64, mut contents: Option<&mut Contents>) -> Result<GgmlHeader, Defect> {
     if len == 0 {
         return Err(Defect::Bad("the file is empty; download it again".into()));
     }
@@ -129,9 +150,9 @@ fn read(file: impl Read + Seek, len: u64) -> Result<GgmlHeader, Defect> {
         return Err(Defect::Bad("it doesn't start as a ggml file does, and is of no other known kind".into()));
     }
     let (header, weights) = read_header(&mut file)?;
-    skip_filters(&mut file, &header)?;
-    skip_vocabulary(&mut file, &header)?;
-    walk_tensors(&mut file, &header, weights)?;
+    read_filters(&mut file, &header, contents.as_deref_mut())?;
+    read_vocabulary(&mut file, &header, contents.as_deref_mut())?;
+    walk_tensors(&mut file, &header, weights, contents)?;
     Ok(header)
 }
 
@@ -198,7 +219,11 @@ fn read_header(file: &mut Reader<impl Read + Seek>) -> Result<(GgmlHeader, &'sta
     Ok((header, weights))
 }
 
-fn skip_filters(file: &mut Reader<impl Read + Seek>, header: &GgmlHeader) -> Result<(), Defect> {
+fn read_filters(
+    file: &mut Reader<impl Read + Seek>,
+    header: &GgmlHeader,
+    contents: Option<&mut Contents>,
+) -> Result<(), Defect> {
     let (bands, frequencies) = (file.i32()?, file.i32()?);
     if i64::from(bands) != i64::from(header.n_mels) || frequencies != FREQUENCIES {
         return Err(Defect::Bad(format!(
@@ -206,10 +231,19 @@ fn skip_filters(file: &mut Reader<impl Read + Seek>, header: &GgmlHeader) -> Res
             header.n_mels
         )));
     }
-    file.skip(u64::from(header.n_mels) * FREQUENCIES as u64 * 4, "mel filters")
+    let bytes = u64::from(header.n_mels) * FREQUENCIES as u64 * 4;
+    let Some(contents) = contents else { return file.skip(bytes, "mel filters") };
+    let mut weights = vec![0; bytes as usize]; // 100 kB at most
+    file.fill(&mut weights)?;
+    contents.filters = weights.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok(())
 }
 
-fn skip_vocabulary(file: &mut Reader<impl Read + Seek>, header: &GgmlHeader) -> Result<(), Defect> {
+fn read_vocabulary(
+    file: &mut Reader<impl Read + Seek>,
+    header: &GgmlHeader,
+    mut contents: Option<&mut Contents>,
+) -> Result<(), Defect> {
     let tokens = file.u32()?;
     if !(TEXT_TOKENS..=header.n_vocab).contains(&tokens) {
         return Err(Defect::Bad(format!(
@@ -222,7 +256,14 @@ fn skip_vocabulary(file: &mut Reader<impl Read + Seek>, header: &GgmlHeader) -> 
         if len > LONGEST_TOKEN {
             return Err(Defect::Bad(format!("token {token} has {len} bytes; at most {LONGEST_TOKEN} are believed")));
         }
-        file.skip(u64::from(len), "vocabulary")?;
+        match &mut contents {
+            None => file.skip(u64::from(len), "vocabulary")?,
+            Some(contents) => {
+                let mut bytes = vec![0; len as usize];
+                file.fill(&mut bytes)?;
+                contents.vocabulary.push(bytes);
+            }
+        }
     }
     Ok(())
 }
@@ -231,6 +272,7 @@ fn walk_tensors(
     file: &mut Reader<impl Read + Seek>,
     header: &GgmlHeader,
     weights: &'static TensorType,
+    mut contents: Option<&mut Contents>,
 ) -> Result<(), Defect> {
     let mut missing = Expected::all(header, weights);
     while !file.at_end() {
@@ -263,7 +305,12 @@ fn walk_tensors(
         if type_id != expected.kind.id {
             return Err(Defect::Bad(format!("tensor '{name}' has type {type_id}; {} is expected", expected.kind.name)));
         }
-        file.skip(expected.bytes().ok_or_else(|| Defect::Bad(format!("tensor '{name}' is too big")))?, &name)?;
+        let bytes = expected.bytes().ok_or_else(|| Defect::Bad(format!("tensor '{name}' is too big")))?;
+        if let Some(contents) = &mut contents {
+            let located = Located { offset: file.position(), bytes, kind: expected.kind };
+            contents.tensors.insert(name.to_string(), located);
+        }
+        file.skip(bytes, &name)?;
     }
     match missing.first() {
         Some(first) => Err(Defect::Bad(format!(

@@ -1,6 +1,9 @@
 //! A file read front to back with an eye on its end: every step is checked against the length before it is made.
 
 use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use crate::models::error::ModelError;
 
 /// Why a file is no model.
 #[derive(Debug)]
@@ -9,6 +12,16 @@ pub(super) enum Defect {
     Io(io::Error),
     /// What is wrong with its content.
     Bad(String),
+}
+
+impl Defect {
+    /// What is wrong with the file at `path`.
+    pub(super) fn at(self, path: &Path) -> ModelError {
+        match self {
+            Self::Io(source) => ModelError::Unreadable { path: path.into(), source },
+            Self::Bad(reason) => ModelError::NotAModel { path: path.into(), reason },
+        }
+    }
 }
 
 impl From<io::Error> for Defect {
@@ -34,6 +47,11 @@ impl<R: Read + Seek> Reader<R> {
     pub(super) fn peek(&mut self, n: usize) -> io::Result<&[u8]> {
         let buffered = self.inner.fill_buf()?;
         Ok(&buffered[..n.min(buffered.len())])
+    }
+
+    /// Bytes passed.
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Bytes not yet passed.

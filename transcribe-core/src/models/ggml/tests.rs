@@ -16,7 +16,7 @@ fn models() -> PathBuf {
 }
 
 fn reason(bytes: &[u8]) -> String {
-    match read(Cursor::new(bytes), bytes.len() as u64) {
+    match read(Cursor::new(bytes), bytes.len() as u64, None) {
         Err(Defect::Bad(reason)) => reason,
         other => panic!("{other:?}"),
     }
@@ -51,7 +51,7 @@ fn a_multilingual_model_is_valid() {
 
 #[test]
 fn the_sample_is_valid() {
-    let header = read(Cursor::new(&*SAMPLE), SAMPLE.len() as u64).unwrap();
+    let header = read(Cursor::new(&*SAMPLE), SAMPLE.len() as u64, None).unwrap();
     assert_eq!((header.kind(), header.weights, header.n_audio_state), ("custom", "q4_0", 32));
 }
 
@@ -119,7 +119,7 @@ fn every_cut_of_the_bundled_model_is_noticed() {
         // With less than the magic, it can't be told from other things.
         assert!(reason.contains("cut off") || cut < 4, "{cut}: {reason}");
     }
-    read(Cursor::new(whole), whole.len() as u64).unwrap();
+    read(Cursor::new(whole), whole.len() as u64, None).unwrap();
 }
 
 #[test]
@@ -227,14 +227,14 @@ proptest! {
 
     #[test]
     fn noise_is_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
-        prop_assert!(read(Cursor::new(&bytes), bytes.len() as u64).is_err());
+        prop_assert!(read(Cursor::new(&bytes), bytes.len() as u64, None).is_err());
     }
 
     #[test]
     fn noise_behind_the_magic_is_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
         let mut file = SAMPLE[..60].to_vec();
         file.extend(bytes);
-        prop_assert!(read(Cursor::new(&file), file.len() as u64).is_err());
+        prop_assert!(read(Cursor::new(&file), file.len() as u64, None).is_err());
     }
 }
 
@@ -245,7 +245,7 @@ proptest! {
     fn a_changed_header_field_never_passes(field in 0usize..14, value in any::<i32>()) {
         let file = with_field(field, value);
         prop_assume!(file != *SAMPLE);
-        prop_assert!(read(Cursor::new(&file), file.len() as u64).is_err());
+        prop_assert!(read(Cursor::new(&file), file.len() as u64, None).is_err());
     }
 
     /// Heads and weights may change and stay valid; whatever comes out, it comes without panic.
@@ -256,6 +256,6 @@ proptest! {
             let at = at.index(file.len());
             file[at] = byte;
         }
-        let _ = read(Cursor::new(&file), file.len() as u64);
+        let _ = read(Cursor::new(&file), file.len() as u64, None);
     }
 }

@@ -1,6 +1,6 @@
 //! Tokens to words: bytes are joined to characters, characters to words, and each word gets its place in the audio.
 
-use super::decode::Token;
+use super::call::Token;
 use crate::engine::Word;
 
 /// Punctuation that belongs to the word behind it, as in the reference's word timing.

@@ -10,13 +10,8 @@
 //! the first occurrence of what it repeats, and no text at all if that still repeats. Partials get the first attempt
 //! only, and no text if it loops.
 
-use std::ffi::c_int;
-
-use whisper_rs::WhisperContext;
-
-use super::decode::{decode, Call, Decoded};
+use super::call::{Call, Decoded, Decoder};
 use super::pauses::trim;
-use super::pool::Lease;
 use super::words::words;
 use crate::engine::languages::is_unspaced;
 use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Word};
@@ -25,7 +20,7 @@ use crate::SAMPLE_RATE;
 
 /// Temperatures after the first, as in the reference.
 const TEMPERATURES: [f32; 5] = [0.2, 0.4, 0.6, 0.8, 1.0];
-/// whisper.cpp's own limit.
+/// Half of the decoder's positions less the task tokens; whisper.cpp's own limit.
 const MOST_TOKENS: usize = 220;
 /// Tokens that speech can't exceed: some, and so many a second. Nobody speaks more than 8 English tokens a second;
 /// other scripts take up to three tokens a character.
@@ -35,7 +30,7 @@ const TOKENS_OTHER_SCRIPTS: (usize, usize) = (20, 30);
 /// Of fewer words than this the mean log-probability says little, and so short an utterance fills a short context least.
 const ENOUGH_WORDS: usize = 4;
 
-/// A job, made ready for whisper.cpp.
+/// A job, made ready for the decoder.
 pub(super) struct Work<'a> {
     /// Padded.
     pub(super) audio: &'a [f32],
@@ -44,15 +39,15 @@ pub(super) struct Work<'a> {
     pub(super) options: &'a DecodeOptions,
     /// `None` for English-only models.
     pub(super) language: Option<&'static str>,
-    pub(super) prompt: &'a [c_int],
+    pub(super) prompt: &'a [i32],
     pub(super) full_context: usize,
     pub(super) threads: usize,
     pub(super) cancel: &'a CancelToken,
 }
 
 /// Runs the attempts.
-pub(super) fn run(lease: &mut Lease<'_>, context: &WhisperContext, work: &Work<'_>) -> Result<Hypothesis, EngineError> {
-    let mut attempts = Attempts { lease, context, work, made: 0 };
+pub(super) fn run(decoder: &mut impl Decoder, work: &Work<'_>) -> Result<Hypothesis, EngineError> {
+    let mut attempts = Attempts { decoder, work, made: 0 };
     let first = attempts.make(work.first_context(), 0.0)?;
     if let Some(hypothesis) = attempts.take(&first) {
         if !attempts.is_shaky(&first) {
@@ -92,6 +87,7 @@ impl Work<'_> {
             language: self.language,
             translate: self.options.task == Task::Translate,
             prompt: self.prompt,
+            draft: if temperature > 0.0 { &[] } else { &self.options.draft },
             max_tokens: self.most_tokens(),
             suppress_annotations: !self.options.guards.keep_annotations,
             threads: self.threads,
@@ -115,6 +111,7 @@ impl Work<'_> {
 /// One attempt, judged.
 struct Attempt {
     words: Vec<Word>,
+    tokens: Vec<i32>,
     verdict: Verdict,
     compression_ratio: f32,
     avg_logprob: f32,
@@ -123,22 +120,20 @@ struct Attempt {
     context: usize,
 }
 
-struct Attempts<'l, 'p, 'w> {
-    lease: &'l mut Lease<'p>,
-    context: &'w WhisperContext,
+struct Attempts<'w, D> {
+    decoder: &'w mut D,
     work: &'w Work<'w>,
     made: u32,
 }
 
-impl Attempts<'_, '_, '_> {
+impl<D: Decoder> Attempts<'_, D> {
     fn make(&mut self, positions: usize, temperature: f32) -> Result<Attempt, EngineError> {
         let work = self.work;
         if work.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
         self.made += 1;
-        let call = work.call(positions, temperature);
-        let decoded = decode(self.lease, self.context, &call)?;
+        let decoded = self.decoder.decode(&work.call(positions, temperature))?;
         Ok(self.judge(decoded, positions, temperature))
     }
 
@@ -164,6 +159,7 @@ impl Attempts<'_, '_, '_> {
         tracing::trace!(context, temperature, ?measures, "attempt");
         Attempt {
             words,
+            tokens: decoded.numbers,
             verdict: judge(&measures, &options.guards),
             compression_ratio: measures.compression_ratio,
             avg_logprob: measures.avg_logprob,
@@ -173,16 +169,15 @@ impl Attempts<'_, '_, '_> {
         }
     }
 
-    /// Rising temperatures, up to the first attempt that can be taken. Sampling draws random numbers from the state: a
-    /// fresh one makes the same of the same audio each time, and afterwards the memory of five decoders goes with it.
+    /// Rising temperatures, up to the first attempt that can be taken.
     fn sample(&mut self, failed: &mut Vec<Attempt>) -> Result<Option<Hypothesis>, EngineError> {
-        self.lease.renew()?;
-        let sampled = self.sample_fresh(failed);
-        self.lease.discard();
+        self.decoder.begin_sampling()?;
+        let sampled = self.sample_all(failed);
+        self.decoder.end_sampling();
         sampled
     }
 
-    fn sample_fresh(&mut self, failed: &mut Vec<Attempt>) -> Result<Option<Hypothesis>, EngineError> {
+    fn sample_all(&mut self, failed: &mut Vec<Attempt>) -> Result<Option<Hypothesis>, EngineError> {
         for temperature in TEMPERATURES {
             let attempt = self.make(self.work.full_context, temperature)?;
             if let Some(hypothesis) = self.take(&attempt) {
@@ -228,6 +223,7 @@ impl Attempts<'_, '_, '_> {
             temperature: attempt.temperature,
             context: attempt.context,
             attempts: self.made,
+            tokens: attempt.tokens.clone(),
         }
     }
 }
@@ -264,6 +260,7 @@ mod tests {
         let word = |text: &str| Word { text: text.to_owned(), space_before: true, span: 0..0, probability: 1.0 };
         Attempt {
             words: text.split(' ').map(word).collect(),
+            tokens: Vec::new(),
             verdict,
             compression_ratio: compression_ratio(text),
             avg_logprob,

@@ -1,0 +1,242 @@
+//! Whisper's [encoder] and [decoder] as ONNX graphs, made in memory from the weights of a model file.
+//!
+//! A [`Builder`] collects nodes; values are known by name. Weights are no part of the encoded graph: they go beside it
+//! as tensors, so that all sessions of a model share them and no copy is made of them on the way.
+
+pub(super) mod decoder;
+pub(super) mod encoder;
+mod proto;
+mod quantise;
+pub(super) mod weights;
+
+use std::sync::Arc;
+
+use ort::value::{DynValue, Tensor, TensorElementType};
+use prost::Message;
+
+use self::proto::{Attribute, Node, Type, ValueInfo};
+use self::quantise::{quantise, steps};
+
+/// The domain of the operators that ONNX Runtime has beside the standard's.
+const CONTRIBUTED: &str = "com.microsoft";
+/// ONNX Runtime may compute with constants of fewer numbers than this while it loads a graph, so they are in it.
+const SMALL: usize = 64;
+
+/// How linear layers compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Precision {
+    /// Weights and activations in 8 bits: weights with a scale for each output channel, activations with one for each
+    /// row, so that a row's result doesn't depend on the rows beside it. On x86 processors without VNNI instructions,
+    /// weights have 7 bits.
+    #[default]
+    Int8,
+    /// Single precision throughout.
+    F32,
+}
+
+/// An extent of a tensor.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Extent {
+    Fixed(usize),
+    Free(&'static str),
+}
+
+/// A graph that sessions can be made of.
+pub(super) struct Graph {
+    /// The model as ONNX encodes it.
+    pub(super) bytes: Vec<u8>,
+    /// The weights by name.
+    pub(super) weights: Vec<(String, Arc<DynValue>)>,
+}
+
+/// A weight matrix as model files have it: a row for each output.
+pub(super) struct Matrix {
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+    pub(super) numbers: Vec<f32>,
+}
+
+/// Activations as linear layers take them.
+enum Rows {
+    Float(String),
+    /// Bytes, and the largest magnitude of each row, which stands for 127.
+    Int8 {
+        bytes: String,
+        peaks: String,
+    },
+}
+
+/// Adds up a graph.
+pub(super) struct Builder {
+    precision: Precision,
+    graph: proto::Graph,
+    weights: Vec<(String, Arc<DynValue>)>,
+    values: usize,
+}
+
+impl Builder {
+    pub(super) fn new(name: &str, precision: Precision) -> Self {
+        let graph = proto::Graph { name: name.to_owned(), ..proto::Graph::default() };
+        let mut builder = Self { precision, graph, weights: Vec::new(), values: 0 };
+        if precision == Precision::Int8 {
+            builder.inline("byte_scale", Type::Float, &[], (1.0f32 / 127.0).to_le_bytes().to_vec());
+            builder.inline("byte_zero", Type::Uint8, &[], vec![128]);
+        }
+        builder
+    }
+
+    pub(super) fn finish(self) -> Graph {
+        Graph { bytes: proto::Model::new(self.graph).encode_to_vec(), weights: self.weights }
+    }
+
+    fn input(&mut self, name: &str, kind: Type, shape: &[Extent]) -> String {
+        self.graph.input.push(ValueInfo::new(name, kind, shape));
+        name.to_owned()
+    }
+
+    /// Makes a value of the graph an output of it.
+    fn output(&mut self, name: &str, shape: &[Extent]) {
+        self.graph.output.push(ValueInfo::new(name, Type::Float, shape));
+    }
+
+    /// A node with one output.
+    fn op(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> String {
+        let output = self.fresh(op);
+        self.node("", op, inputs, attributes, &[&output]);
+        output
+    }
+
+    /// A node of ONNX Runtime's own with one output.
+    fn contributed(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> String {
+        let output = self.fresh(op);
+        self.node(CONTRIBUTED, op, inputs, attributes, &[&output]);
+        output
+    }
+
+    /// A node with outputs of these names; inputs and outputs that are left out have empty ones.
+    fn node(&mut self, domain: &str, op: &str, inputs: &[&str], attributes: &[Attribute], outputs: &[&str]) {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        self.graph.node.push(Node {
+            input: names(inputs),
+            output: names(outputs),
+            name: outputs.iter().find(|name| !name.is_empty()).map(|name| format!("node_{name}")).unwrap_or_default(),
+            op_type: op.to_owned(),
+            attribute: attributes.to_vec(),
+            domain: domain.to_owned(),
+        });
+    }
+
+    /// Gives the last node's output another name.
+    fn rename(&mut self, name: &str) {
+        if let Some(output) = self.graph.node.last_mut().and_then(|node| node.output.first_mut()) {
+            *output = name.to_owned();
+        }
+    }
+
+    /// A name that no value has.
+    fn fresh(&mut self, stem: &str) -> String {
+        self.values += 1;
+        format!("{stem}_{}", self.values)
+    }
+
+    fn inline(&mut self, name: &str, kind: Type, dims: &[i64], bytes: Vec<u8>) -> String {
+        self.graph.initializer.push(proto::Tensor::inline(name, kind, dims, bytes));
+        name.to_owned()
+    }
+
+    /// Whole numbers: shapes and the like.
+    fn integers(&mut self, numbers: &[i64]) -> String {
+        let name = self.fresh("integers");
+        let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        self.inline(&name, Type::Int64, &[numbers.len() as i64], bytes)
+    }
+
+    /// Weights as they are.
+    fn floats(&mut self, name: &str, shape: &[usize], numbers: Vec<f32>) -> ort::Result<String> {
+        let dims: Vec<i64> = shape.iter().map(|extent| *extent as i64).collect();
+        if numbers.len() < SMALL {
+            let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+            return Ok(self.inline(name, Type::Float, &dims, bytes));
+        }
+        self.external(name, Type::Float, &dims, Tensor::from_array((shape.to_vec(), numbers))?.into_dyn())
+    }
+
+    fn external(&mut self, name: &str, kind: Type, dims: &[i64], tensor: DynValue) -> ort::Result<String> {
+        debug_assert!(tensor.dtype().tensor_type().is_some_and(|t| t != TensorElementType::Undefined));
+        self.graph.initializer.push(proto::Tensor::external(name, kind, dims));
+        self.weights.push((name.to_owned(), Arc::new(tensor)));
+        Ok(name.to_owned())
+    }
+
+    /// Makes `x`, [rows, inputs], ready for [`product`](Self::product), once for all layers that take it.
+    fn rows(&mut self, x: &str) -> Rows {
+        if self.precision == Precision::F32 {
+            return Rows::Float(x.to_owned());
+        }
+        let magnitudes = self.op("Abs", &[x], &[]);
+        let attributes = [Attribute::ints("axes", &[-1]), Attribute::int("keepdims", 1)];
+        let peaks = self.op("ReduceMax", &[&magnitudes], &attributes);
+        // A row of zeros makes bytes of no meaning here, and zeros again when they are multiplied with its peak.
+        let shares = self.op("Div", &[x, &peaks], &[]);
+        let bytes = self.op("QuantizeLinear", &[&shares, "byte_scale", "byte_zero"], &[]);
+        Rows::Int8 { bytes, peaks }
+    }
+
+    /// `rows` times the matrix called `name`: [rows, outputs].
+    fn product(&mut self, rows: &Rows, name: &str, matrix: Matrix) -> ort::Result<String> {
+        let Matrix { outputs, inputs, numbers } = matrix;
+        match rows {
+            Rows::Float(x) => {
+                let mut transposed = vec![0.0; numbers.len()];
+                for (n, row) in numbers.chunks_exact(inputs).enumerate() {
+                    row.iter().enumerate().for_each(|(k, number)| transposed[k * outputs + n] = *number);
+                }
+                drop(numbers);
+                let weights = self.floats(name, &[inputs, outputs], transposed)?;
+                Ok(self.op("MatMul", &[x, &weights], &[]))
+            }
+            Rows::Int8 { bytes, peaks } => {
+                let (quantised, scales) = quantise(&numbers, outputs, steps());
+                drop(numbers);
+                let tensor = Tensor::from_array((vec![inputs, outputs], quantised))?.into_dyn();
+                let weights = self.external(name, Type::Int8, &[inputs as i64, outputs as i64], tensor)?;
+                let scales = self.floats(&format!("{name}.scale"), &[outputs], scales)?;
+                let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero"];
+                let shares = self.contributed("MatMulIntegerToFloat", &inputs, &[]);
+                Ok(self.op("Mul", &[&shares, peaks], &[]))
+            }
+        }
+    }
+
+    /// Layer normalisation over the last axis.
+    fn norm(&mut self, x: &str, norm: &Norm) -> String {
+        let attributes = [Attribute::int("axis", -1), Attribute::float("epsilon", EPSILON)];
+        self.op("LayerNormalization", &[x, &norm.weight, &norm.bias], &attributes)
+    }
+
+    /// `x + y + bias`, and its normalisation: (normalised, sum). (The operator that does all of it at once is slower
+    /// than the three, on many rows by far.)
+    fn add_and_norm(&mut self, x: &str, y: &str, bias: &str, norm: &Norm) -> (String, String) {
+        let y = self.op("Add", &[y, bias], &[]);
+        let sum = self.op("Add", &[x, &y], &[]);
+        (self.norm(&sum, norm), sum)
+    }
+
+    fn reshape(&mut self, x: &str, shape: &[i64]) -> String {
+        let shape = self.integers(shape);
+        self.op("Reshape", &[x, &shape], &[])
+    }
+
+    fn transpose(&mut self, x: &str, order: &[i64]) -> String {
+        self.op("Transpose", &[x], &[Attribute::ints("perm", order)])
+    }
+}
+
+/// Epsilon of PyTorch's layer normalisation.
+const EPSILON: f32 = 1e-5;
+
+/// Names of a normalisation's weights.
+struct Norm {
+    weight: String,
+    bias: String,
+}

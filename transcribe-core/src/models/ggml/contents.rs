@@ -1,0 +1,82 @@
+//! What a model file holds, for an engine that reads the weights itself.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::dequantise::dequantise;
+use super::tensors::TensorType;
+use super::{open, read, GgmlHeader};
+use crate::models::error::ModelError;
+
+/// Where a tensor's numbers are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Located {
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) kind: &'static TensorType,
+}
+
+/// What a walk has passed.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) filters: Vec<f32>,
+    pub(super) vocabulary: Vec<Vec<u8>>,
+    pub(super) tensors: BTreeMap<String, Located>,
+}
+
+/// A checked model file, open for reading. Weights are read and made floats of one tensor at a time, so that no more
+/// than one is in memory twice.
+#[derive(Debug)]
+pub struct GgmlFile {
+    path: PathBuf,
+    file: File,
+    header: GgmlHeader,
+    contents: Contents,
+}
+
+impl GgmlFile {
+    /// Walks the file at `path` as [`inspect`](super::inspect) does.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let (file, len) = open(path)?;
+        let mut contents = Contents::default();
+        let header = read(&file, len, Some(&mut contents)).map_err(|defect| defect.at(path))?;
+        Ok(Self { path: path.into(), file, header, contents })
+    }
+
+    /// What the file says of itself.
+    pub fn header(&self) -> &GgmlHeader {
+        &self.header
+    }
+
+    /// The mel filters, `n_mels` rows of 201 frequencies.
+    pub fn filters(&self) -> &[f32] {
+        &self.contents.filters
+    }
+
+    /// Bytes of each token that is in the file, the text tokens at least.
+    pub fn vocabulary(&self) -> &[Vec<u8>] {
+        &self.contents.vocabulary
+    }
+
+    /// The numbers of the tensor called `name`, row by row. Errors: there is none, its type can't be read, or the file
+    /// changed.
+    pub fn tensor(&mut self, name: &str) -> Result<Vec<f32>, ModelError> {
+        let bad = |reason: String| ModelError::NotAModel { path: self.path.clone(), reason };
+        let Some(located) = self.contents.tensors.get(name) else {
+            return Err(bad(format!("there is no tensor '{name}' in it")));
+        };
+        // No more than the file had when it was walked.
+        let mut bytes = vec![0; located.bytes as usize];
+        let result = self.file.seek(SeekFrom::Start(located.offset)).and_then(|_| self.file.read_exact(&mut bytes));
+        result.map_err(|source| ModelError::Unreadable { path: self.path.clone(), source })?;
+        dequantise(&bytes, located.kind.name).ok_or_else(|| {
+            bad(format!(
+                "its weights are of type {}, which only whisper.cpp reads; set the engine to whisper-cpp, or use a file \
+                 in f16, q8_0, q5_1, q5_0, q4_1 or q4_0",
+                located.kind.name
+            ))
+        })
+    }
+}
