@@ -24,7 +24,8 @@ pub(crate) struct Call<'a> {
     pub(crate) max_tokens: usize,
     /// Never choose brackets, notes and other tokens that nobody says.
     pub(crate) suppress_annotations: bool,
-    /// CPU threads.
+    /// CPU threads, for engines that take their number with each call.
+    #[cfg_attr(not(feature = "whisper-cpp"), allow(dead_code))]
     pub(crate) threads: usize,
     /// Looked at between steps.
     pub(crate) cancel: &'a CancelToken,

@@ -118,7 +118,8 @@ impl Tokens {
     }
 }
 
-/// Cuts a text where GPT-2 does: runs of letters, of digits or of other signs with a space in front, and spaces.
+/// Cuts a text where GPT-2 does: runs of letters, of digits or of other signs with a space in front, and spaces. (GPT-2
+/// also keeps the `'s` of contractions in one; here it is two.)
 fn words(text: &str) -> Vec<&str> {
     #[derive(PartialEq, Clone, Copy)]
     enum Kind {

@@ -80,3 +80,47 @@ impl GgmlFile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::ggml::sample;
+
+    #[test]
+    fn tensors_are_read_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        std::fs::write(&path, sample::model(0)).unwrap();
+        let mut file = GgmlFile::open(&path).unwrap();
+        assert_eq!((file.header().n_audio_state, file.filters().len()), (32, 80 * 201));
+        assert_eq!(file.vocabulary().len(), 50_257);
+        assert_eq!(file.vocabulary()[7], [7]);
+        assert_eq!(file.tensor("encoder.conv1.weight").unwrap(), [0.0; 3 * 80 * 32]);
+        assert_eq!(file.tensor("decoder.blocks.0.mlp.0.weight").unwrap().len(), 32 * 128);
+        assert!(file.tensor("decoder.blocks.1.mlp.0.weight").unwrap_err().to_string().contains("no tensor"));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        std::fs::write(&path, sample::model(1)).unwrap();
+        let mut file = GgmlFile::open(&path).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1_000).unwrap();
+        assert!(matches!(file.tensor("decoder.ln.weight"), Err(ModelError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn numbers_of_the_bundled_model_are_weights() {
+        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ggml-tiny.en-q8_0.bin");
+        let mut file = GgmlFile::open(model.as_ref()).unwrap();
+        for name in ["encoder.blocks.0.attn.query.weight", "decoder.token_embedding.weight", "decoder.ln.weight"] {
+            let numbers = file.tensor(name).unwrap();
+            let mean_square = numbers.iter().map(|n| n * n).sum::<f32>() / numbers.len() as f32;
+            assert!(
+                numbers.iter().all(|n| n.is_finite()) && (1e-5..1_000.0).contains(&mean_square),
+                "{name} {mean_square}"
+            );
+        }
+    }
+}
