@@ -5,6 +5,8 @@ pub mod transcribe;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     engine_log::show();
+    // Plugins are mostly loaded before there are threads that read the environment.
+    transcribe_core::vad::library::disable_telemetry();
     transcribe::register(plugin)
 }
 

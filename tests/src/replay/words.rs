@@ -60,6 +60,8 @@ struct Shown<'a> {
     end: f64,
     partials: Vec<(f64, &'a PartialText)>,
     last: Option<(f64, String)>,
+    /// Cut at the length limit.
+    forced: bool,
 }
 
 /// Measures `replay` against the word times of `whole`, a replay of the same audio without partials.
@@ -87,7 +89,10 @@ fn utterances(outputs: &[Timed]) -> BTreeMap<u64, Shown<'_>> {
             Output::SpeechStart { utterance, at } => shown.entry(*utterance).or_default().start = seconds(*at),
             Output::SpeechEnd { utterance, speech } => shown.entry(*utterance).or_default().end = seconds(speech.end),
             Output::Partial(p) => shown.entry(p.utterance).or_default().partials.push((*at, p)),
-            Output::Final(f) => shown.entry(f.utterance).or_default().last = Some((*at, f.hypothesis.text())),
+            Output::Final(f) => {
+                let shown = shown.entry(f.utterance).or_default();
+                (shown.last, shown.forced) = (Some((*at, f.hypothesis.text())), f.forced);
+            }
             _ => {}
         }
     }
@@ -104,7 +109,8 @@ fn count(delays: &mut Delays, shown: &Shown<'_>, last: &str) {
         delays.broken += usize::from(!all.starts_with(&stable));
         (without, with, stable) = (text, all, p.stable.clone());
     }
-    delays.broken += usize::from(!last.starts_with(&stable));
+    // A forced cut leaves stable words behind it to the next utterance.
+    delays.broken += usize::from(!(last.starts_with(&stable) || shown.forced && stable.starts_with(last)));
     if !shown.partials.is_empty() {
         delays.unstable.count(&without, last);
         delays.with_tail.count(&with, last);

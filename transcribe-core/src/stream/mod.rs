@@ -400,7 +400,7 @@ impl Stream {
         }
         let audio = u.window.min(audio.end)..audio.end;
         let job = Job {
-            options: u.options(&self.final_options, false),
+            options: self.final_options.clone(),
             audio: self.audio.slice(audio.clone()),
             cancel: CancelToken::new(),
         };
@@ -425,7 +425,7 @@ impl Stream {
         u.drop_early();
         let audio = u.window..audio.end;
         let job = Job {
-            options: u.options(&self.final_options, false),
+            options: self.final_options.clone(),
             audio: self.audio.slice(audio.clone()),
             cancel: CancelToken::new(),
         };
@@ -450,7 +450,7 @@ impl Stream {
         let now = self.segmenter.position();
         let Some(u) = speaking(&mut self.pending).filter(|u| now >= u.asked + interval) else { return };
         u.asked = now;
-        let (audio, options, cancel) = (u.window..now, u.options(&self.partial_options, true), u.partials.clone());
+        let (audio, options, cancel) = (u.window..now, u.partial_options(&self.partial_options), u.partials.clone());
         let kind = JobKind::Partial { from: audio.start, end: audio.end };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind };
         let job = Job { audio: self.audio.slice(audio), options, cancel };

@@ -162,7 +162,8 @@ fn a_busy_engine_makes_partials_rarer_and_an_idle_one_as_frequent_as_asked_for()
     };
     assert_eq!(partials(0), partials(200));
     assert!((3..=4).contains(&partials(1_200)), "{}", partials(1_200));
-    assert_eq!(partials(5_000), 0);
+    // The one that is made in the pause, which may be the final.
+    assert_eq!(partials(5_000), 1);
 }
 
 #[test]
@@ -308,7 +309,6 @@ fn long_speech_is_trimmed_and_cut_without_losing_or_doubling_a_word() {
                     end.unwrap() - job.audio.len() as u64..end.unwrap()
                 }
             };
-            assert!(job.options.prompt.is_some() == (job.options.prompt.as_deref().unwrap_or_default().len() > 3));
             rig.stream.push_result(id, Ok(letters(audio)));
         }
         rig.run();

@@ -118,23 +118,12 @@ impl Utterance {
         }
     }
 
-    /// `base` for a job of this utterance: what was trimmed becomes the prompt; for partials the language is known.
-    pub(super) fn options(&self, base: &Arc<DecodeOptions>, partial: bool) -> Arc<DecodeOptions> {
-        let known = self.language.as_ref().filter(|_| partial && base.language.is_none());
-        let trimmed = self.window - self.audio_start;
-        if known.is_none() && trimmed == 0 {
-            return base.clone();
+    /// `base` for a partial of this utterance, whose language is known once a hypothesis has shown it.
+    pub(super) fn partial_options(&self, base: &Arc<DecodeOptions>) -> Arc<DecodeOptions> {
+        match (&base.language, &self.language) {
+            (None, Some(language)) => Arc::new(DecodeOptions { language: Some(language.clone()), ..(**base).clone() }),
+            _ => base.clone(),
         }
-        let mut options = (**base).clone();
-        if let Some(language) = known {
-            options.language = Some(language.clone());
-        }
-        if trimmed > 0 {
-            let before = self.policy.committed().iter().filter(|w| w.span.start.midpoint(w.span.end) < trimmed);
-            let words: Vec<Word> = before.cloned().collect();
-            options.prompt = Some(window::prompt(options.prompt.as_deref(), &words));
-        }
-        Arc::new(options)
     }
 
     /// The partial made of this audio, unless it says nothing or a later one was shown already.

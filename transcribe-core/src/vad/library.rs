@@ -244,9 +244,10 @@ fn reason(error: &ort::LoadDynamicError) -> String {
     }
 }
 
-/// Keeps the library from calling home. Switching it off in the environment comes too late for its first report; only
+/// Keeps the library from calling home: before it is loaded this is done at the latest, but better early in the life of
+/// the process, since another thread may read the environment meanwhile. Switching it off in the environment comes too late for its first report; only
 /// this variable, set before the library starts, stops it altogether. A value that is there already is the user's.
-fn disable_telemetry() {
+pub fn disable_telemetry() {
     if env::var_os(TELEMETRY_VARIABLE).is_none() {
         env::set_var(TELEMETRY_VARIABLE, "1");
     }
