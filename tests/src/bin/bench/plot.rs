@@ -41,10 +41,16 @@ pub(crate) fn curves(file: &str, title: &str, axes: (&str, &str), logarithmic: b
     let width = xs().fold(f64::NEG_INFINITY, f64::max) - xs().fold(f64::INFINITY, f64::min);
     let margin = (0.06 * width).max(0.05);
     let x = xs().fold(f64::INFINITY, f64::min) - margin..xs().fold(f64::NEG_INFINITY, f64::max) + margin;
-    let y = 0.0..1.3 * points().map(|(_, y, _)| *y).fold(0.0, f64::max).max(1e-9);
+    let y = 0.0..1.4 * points().map(|(_, y, _)| *y).fold(0.0, f64::max).max(1e-9);
     draw(file, title, |root| {
         let mut chart = chart(root, title, x, y)?;
-        let label = |x: &f64| if logarithmic { format!("{:.0}", x.exp2()) } else { format!("{x:.1}") };
+        let label = |x: &f64| {
+            if logarithmic {
+                format!("{:.0}", x.exp2())
+            } else {
+                format!("{:.1}", (10.0 * x).round() / 10.0 + 0.0)
+            }
+        };
         let ticks = if logarithmic { width.round() as usize + 1 } else { 8 };
         chart
             .configure_mesh()
