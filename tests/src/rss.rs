@@ -70,6 +70,12 @@ impl CpuTime {
     }
 }
 
+/// CPU time of the calling thread, to the microsecond.
+#[must_use]
+pub fn thread_cpu_time() -> Duration {
+    usage(libc::RUSAGE_THREAD)
+}
+
 fn usage(who: libc::c_int) -> Duration {
     // SAFETY: rusage holds plain numbers, for which zeros are valid, and getrusage only writes to it.
     let usage = unsafe {

@@ -8,7 +8,7 @@ mod sound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{clips, errors, job, root, tiny_en, words, Clip};
+use common::{assert_sound, clips, errors, job, root, tiny_en, words, Clip};
 use transcribe_core::engine::device::Device;
 use transcribe_core::engine::onnx::{Onnx, Precision};
 use transcribe_core::engine::whisper_cpp::WhisperCpp;
@@ -39,19 +39,6 @@ fn wrong(engine: &dyn Engine, clips: &[Clip], options: &DecodeOptions) -> (usize
         let heard = decode(engine, &clip.audio, options).text();
         (wrong + errors(&heard, &clip.text), total + words(&clip.text).len())
     })
-}
-
-/// Words are in order, inside the audio, and make up the text.
-fn assert_sound(hypothesis: &Hypothesis, audio: &[f32]) {
-    let mut at = 0;
-    for word in hypothesis.words() {
-        assert!(at <= word.span.start && word.span.start <= word.span.end, "{word:?}");
-        assert!(word.span.end <= audio.len() as u64, "{word:?}");
-        assert!((0.0..=1.0).contains(&word.probability), "{word:?}");
-        at = word.span.end;
-    }
-    let text: Vec<&str> = hypothesis.words().map(|w| w.text.as_str()).collect();
-    assert_eq!(text.join(" "), hypothesis.text());
 }
 
 /// The multilingual model with both engines, if it is at hand.

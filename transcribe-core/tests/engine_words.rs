@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{clips, errors, job, root, tiny_en, words, Clip};
+use common::{assert_sound, clips, errors, job, root, tiny_en, words, Clip};
 use transcribe_core::engine::device::Device;
 use transcribe_core::engine::whisper_cpp::WhisperCpp;
 use transcribe_core::engine::{
@@ -21,19 +21,6 @@ fn decode(engine: &WhisperCpp, audio: &[f32], options: &DecodeOptions) -> Hypoth
 
 fn plain(engine: &WhisperCpp, audio: &[f32]) -> Hypothesis {
     decode(engine, audio, &DecodeOptions::default())
-}
-
-/// Words are in order, inside the audio, and make up the text.
-fn assert_sound(hypothesis: &Hypothesis, audio: &[f32]) {
-    let mut at = 0;
-    for word in hypothesis.words() {
-        assert!(at <= word.span.start && word.span.start <= word.span.end, "{word:?}");
-        assert!(word.span.end <= audio.len() as u64, "{word:?}");
-        assert!((0.0..=1.0).contains(&word.probability), "{word:?}");
-        at = word.span.end;
-    }
-    let text: Vec<&str> = hypothesis.words().map(|w| w.text.as_str()).collect();
-    assert_eq!(text.join(" "), hypothesis.text());
 }
 
 /// The multilingual model, if it is at hand.

@@ -8,6 +8,7 @@ use transcribe_core::scheduler::decide::{About, Queue, Room, Urgency};
 use transcribe_core::stream::{JobId, JobKind, Request};
 
 use super::Pace;
+use crate::rss::thread_cpu_time;
 
 type Outcome = Result<Hypothesis, EngineError>;
 
@@ -94,9 +95,10 @@ impl Worker {
         }
         let Some(task) = self.queue.take(duration(until.min(1e9)), Room::FREE) else { return };
         let (id, job) = task.payload;
-        let started = cpu_seconds();
+        // A job of one thread runs on this one.
+        let started = thread_cpu_time();
         let result = self.engine.transcribe(std::slice::from_ref(&job), 1).pop().unwrap_or(Err(EngineError::Cancelled));
-        let cost = cpu_seconds() - started;
+        let cost = (thread_cpu_time() - started).as_secs_f64();
         self.jobs += 1;
         self.longest = self.longest.max(task.about.audio_seconds);
         let from = task.about.since.as_secs_f64().max(self.free);
@@ -110,12 +112,4 @@ impl Worker {
 
 fn duration(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds.max(0.0))
-}
-
-/// CPU seconds of this thread, where a job of one thread runs.
-fn cpu_seconds() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec that the call fills in; a failure leaves it at zero.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

@@ -71,7 +71,7 @@ pub struct View<'a> {
     pub to: u64,
 }
 
-/// A hypothesis split by what a viewer may rely on: `committed`, then `words[unstable_from..]`.
+/// A hypothesis split by what a viewer may rely on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Split {
     /// All words committed so far, from the utterance's beginning.

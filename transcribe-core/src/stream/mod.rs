@@ -99,6 +99,13 @@ fn speaking(pending: &mut VecDeque<Pending>) -> Option<&mut Utterance> {
     }
 }
 
+/// Samples of `audio` behind `asked`, up to which finals were asked for already; now they are for all of it.
+fn claim(asked: &mut Position, audio: &Range<Position>) -> u64 {
+    let new = audio.end.saturating_sub(audio.start.max(*asked));
+    *asked = audio.end.max(*asked);
+    new
+}
+
 /// See the module.
 pub struct Stream {
     config: StreamConfig,
@@ -404,8 +411,7 @@ impl Stream {
             audio: self.audio.slice(audio.clone()),
             cancel: CancelToken::new(),
         };
-        let new = audio.end.saturating_sub(audio.start.max(self.asked));
-        self.asked = self.asked.max(audio.end);
+        let new = claim(&mut self.asked, &audio);
         u.state = State::Decoding { cancel: job.cancel.clone(), audio, forced, job: JobKind::Final };
         let id = JobId { epoch: self.epoch, utterance: number, kind: JobKind::Final };
         self.requests.push_back(Request::Decode { id, job, age, new });
@@ -433,8 +439,7 @@ impl Stream {
         let kind = JobKind::Early { from: audio.start, end: audio.end };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind };
         let age = self.segmenter.position().saturating_sub(audio.end);
-        let new = audio.end.saturating_sub(audio.start.max(self.asked));
-        self.asked = self.asked.max(audio.end);
+        let new = claim(&mut self.asked, &audio);
         u.state = State::Speaking { early: Some(Early { audio, cancel: job.cancel.clone(), result: None }) };
         self.requests.push_back(Request::DropPartial);
         self.requests.push_back(Request::Decode { id, job, age, new });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use transcribe_core::engine::device::Device;
 use transcribe_core::engine::whisper_cpp::WhisperCpp;
-use transcribe_core::engine::{CancelToken, DecodeOptions, Job};
+use transcribe_core::engine::{CancelToken, DecodeOptions, Hypothesis, Job};
 
 /// A clip of real speech.
 #[derive(Debug, Clone)]
@@ -17,6 +17,19 @@ pub struct Clip {
     pub audio: Vec<f32>,
     /// What is said, in lower case, without punctuation.
     pub text: String,
+}
+
+/// Words are in order, inside the audio, and make up the text.
+pub fn assert_sound(hypothesis: &Hypothesis, audio: &[f32]) {
+    let mut at = 0;
+    for word in hypothesis.words() {
+        assert!(at <= word.span.start && word.span.start <= word.span.end, "{word:?}");
+        assert!(word.span.end <= audio.len() as u64, "{word:?}");
+        assert!((0.0..=1.0).contains(&word.probability), "{word:?}");
+        at = word.span.end;
+    }
+    let text: Vec<&str> = hypothesis.words().map(|w| w.text.as_str()).collect();
+    assert_eq!(text.join(" "), hypothesis.text());
 }
 
 /// Root of the workspace.
