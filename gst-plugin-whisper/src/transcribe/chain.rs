@@ -184,6 +184,7 @@ impl WhisperTranscribe {
                 (false, gst::ClockTime::ZERO)
             };
             if live {
+                session.stream.set_live();
                 let limit = self.settings().live_max_utterance();
                 if let Err(error) = session.stream.set_max_utterance(limit) {
                     gst::warning!(CAT, imp = self, "Utterances keep their length limit: {error}");

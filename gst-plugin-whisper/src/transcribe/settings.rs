@@ -344,7 +344,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         uint("partial-interval", "Partial interval", "New audio after which the next partial is made (ms); under load they come less often", (100, 60_000), d.partial_interval).mutable_playing().build(),
         uint("agreement", "Agreement", "Hypotheses in a row that must agree on a word before it is stable, with partials=local-agreement", (2, 8), d.agreement).mutable_playing().build(),
         glib::ParamSpecBoolean::builder("revise-committed").nick("Revise committed words").blurb("Let finals change words that partials have shown as stable: a little more accurate, but what was read may change").default_value(d.revise_committed).mutable_ready().build(),
-        uint("sentence-silence", "Sentence silence", "Silence that ends an utterance whose text so far ends a sentence (ms, less than min-silence; 0 = min-silence for all); needs partials", (0, 60_000), d.sentence_silence).mutable_ready().build(),
+        uint("sentence-silence", "Sentence silence", "Silence that ends an utterance whose text so far ends a sentence (ms, less than min-silence; 0 = min-silence for all); needs partials or a live source", (0, 60_000), d.sentence_silence).mutable_ready().build(),
         uint("beam-size", "Beam size", "Beam width for finals (1 = greedy)", (1, 8), d.beam_size).mutable_playing().build(),
         string("initial-prompt", "Initial prompt", "Text the decoder takes for what was said before: names, spelling, style", None).mutable_playing().build(),
         uint("context-floor", "Context floor", "Least audio context that the encoder computes (ms); a shorter one is faster and less accurate (30000 = the whole)", (1_000, 30_000), d.context_floor).mutable_ready().build(),

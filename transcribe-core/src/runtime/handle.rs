@@ -74,6 +74,8 @@ struct Inner {
     model: Option<Arc<Model>>,
     threads: Option<usize>,
     latency_target: Duration,
+    /// Whether somebody waits for finals who can't get audio faster.
+    live: bool,
     /// Whether the hub has the stream in its queue or in a batch.
     queued: bool,
     interrupted: bool,
@@ -83,11 +85,13 @@ struct Inner {
 }
 
 impl Inner {
-    /// Partials come as rarely as the model's load asks for.
+    /// Partials come as rarely as the model's load asks for, and early finals of live streams while it has room.
     fn follow_pace(&mut self) {
         if let Some(model) = &self.model {
-            let least = model.executor().least_partial_interval();
+            let executor = model.executor();
+            let least = executor.least_partial_interval();
             self.stream.set_least_partial_interval(samples_from_ms(least.as_millis() as u64));
+            self.stream.set_early_finals(self.live && executor.has_room());
         }
     }
 }
@@ -248,6 +252,7 @@ impl StreamHandle {
                 model: None,
                 threads,
                 latency_target,
+                live: false,
                 queued: false,
                 interrupted: false,
                 broken: None,
@@ -304,6 +309,12 @@ impl StreamHandle {
     /// Changes how utterances are decoded and shown from now on.
     pub fn configure(&self, decode: DecodeOptions, partials: PartialPolicy) {
         self.shared.lock().stream.configure(decode, partials);
+    }
+
+    /// The audio comes as it is spoken, so that finals are worth some work in advance: see
+    /// [`Stream::set_early_finals`].
+    pub fn set_live(&self) {
+        self.shared.lock().live = true;
     }
 
     /// Changes the length limit of utterances, in samples.

@@ -81,6 +81,11 @@ impl Pace {
         level(&asked, capacity / cost).map_or(Duration::ZERO, |s| Duration::from_secs_f64(s).min(LONGEST))
     }
 
+    /// Whether finals leave something of [`SHARE`], so that one may be made in vain.
+    pub fn has_room(&self, now: Duration) -> bool {
+        self.recent_finals(now) / MEMORY < self.cores * SHARE
+    }
+
     fn recent_finals(&self, now: Duration) -> f64 {
         self.finals * (-now.saturating_sub(self.as_of).as_secs_f64() / MEMORY).exp()
     }

@@ -210,6 +210,11 @@ impl<P> Plan<P> {
         }
     }
 
+    /// See [`Pace::has_room`].
+    pub fn has_room(&self, now: Duration) -> bool {
+        self.pace.has_room(now)
+    }
+
     /// See [`Pace::least_interval`].
     pub fn least_partial_interval(&self, now: Duration) -> Duration {
         self.pace.least_interval(now)

@@ -4,7 +4,7 @@
 //! jobs of a model are never more than the cores.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ struct Shared {
     epoch: Instant,
     /// [`Plan::least_partial_interval`] in microseconds, as of the last change; streams look at it with each frame.
     least_partial_interval: AtomicU64,
+    /// [`Plan::has_room`], likewise.
+    has_room: AtomicBool,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
     fn changed(&self, inner: &Inner, now: Duration) {
         let least = inner.plan.least_partial_interval(now).as_micros();
         self.least_partial_interval.store(u64::try_from(least).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.has_room.store(inner.plan.has_room(now), Ordering::Relaxed);
     }
 }
 
@@ -78,6 +81,7 @@ impl Executor {
             work: Condvar::new(),
             epoch: Instant::now(),
             least_partial_interval: AtomicU64::new(0),
+            has_room: AtomicBool::new(true),
         });
         let workers = (0..cores)
             .map(|i| {
@@ -130,6 +134,11 @@ impl Executor {
     /// the engine is not busy. See [`pace`](super::pace).
     pub fn least_partial_interval(&self) -> Duration {
         Duration::from_micros(self.shared.least_partial_interval.load(Ordering::Relaxed))
+    }
+
+    /// Whether finals leave the engine time for one that is made in vain.
+    pub fn has_room(&self) -> bool {
+        self.shared.has_room.load(Ordering::Relaxed)
     }
 
     /// Counters.

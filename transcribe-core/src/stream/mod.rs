@@ -129,6 +129,8 @@ pub struct Stream {
     carried: Vec<Word>,
     /// Samples; partials come no more often, whatever the policy asks for.
     least_partial_interval: u64,
+    /// Whether finals are made in pauses though there are no partials.
+    early_finals: bool,
     /// End of the audio in the latest final or early job.
     asked: Position,
 }
@@ -154,6 +156,7 @@ impl Stream {
             ended: 0,
             carried: Vec::new(),
             least_partial_interval: 0,
+            early_finals: false,
             asked: 0,
         })
     }
@@ -169,6 +172,13 @@ impl Stream {
     /// From now on partials come after at least so many samples of new audio: the engine is busy.
     pub fn set_least_partial_interval(&mut self, samples: u64) {
         self.least_partial_interval = samples;
+    }
+
+    /// Whether a pause has a final made of what was said before it is known that it ends the utterance. Somebody who
+    /// waits for finals gets them sooner by that, for the price of those that are made in vain. With partials it is done
+    /// anyway, since one that is made in vain is a partial still.
+    pub fn set_early_finals(&mut self, early: bool) {
+        self.early_finals = early;
     }
 
     /// Changes the length limit of utterances, in samples.
@@ -299,7 +309,9 @@ impl Stream {
                 utterance.trim(&self.audio);
             }
             JobKind::Early { from, end } => {
-                self.outputs.extend(utterance.show(&hypothesis, from..end));
+                if self.config.partials.interval().is_some() {
+                    self.outputs.extend(utterance.show(&hypothesis, from..end));
+                }
                 if let Some(early) = utterance.early().filter(|early| early.audio == (from..end)) {
                     early.result = Some(hypothesis);
                 }
@@ -355,11 +367,11 @@ impl Stream {
     /// After each frame: what the segmenter found, results that are due, audio no longer needed, progress.
     fn advance(&mut self) {
         self.drain_segmenter();
-        if self.config.partials.interval().is_some() {
+        if self.early_finals || self.config.partials.interval().is_some() {
             self.request_early();
-            self.request_partial();
-            self.end_at_sentence();
         }
+        self.request_partial();
+        self.end_at_sentence();
         self.audio.trim(self.segmenter.earliest_start());
         self.report_progress();
     }

@@ -207,6 +207,25 @@ fn the_final_is_made_in_the_pause_and_not_again() {
 }
 
 #[test]
+fn finals_alone_are_made_in_the_pause_where_somebody_waits_for_them() {
+    let kinds = |early: bool| {
+        let mut rig = Rig::new(config());
+        rig.stream.set_early_finals(early);
+        rig.prompt = false;
+        rig.push(&talk(&[0.5, 1.2, 0.35]));
+        let jobs = std::mem::take(&mut rig.jobs);
+        for (id, job) in &jobs {
+            rig.stream.push_result(*id, Ok(hypothesis(job)));
+        }
+        rig.push(&talk(&[0.3]));
+        assert_eq!(count(&rig, |o| matches!(o, Output::Partial(_))), 0);
+        (jobs.len(), rig.jobs.len(), rig.finals().len())
+    };
+    assert_eq!(kinds(true), (1, 0, 1));
+    assert_eq!(kinds(false), (0, 1, 0));
+}
+
+#[test]
 fn a_final_on_its_way_is_waited_for() {
     let mut rig = Rig::new(with_partials());
     rig.prompt = false;
