@@ -74,8 +74,7 @@ impl Pace {
     /// The shortest interval at which any stream should ask for partials; zero when all may have what they ask for.
     pub fn least_interval(&self, now: Duration) -> Duration {
         let Some(cost) = self.cost.filter(|cost| *cost > 0.0) else { return Duration::ZERO };
-        let finals = self.recent_finals(now) / MEMORY;
-        let capacity = (self.cores * SHARE - finals).max(self.cores * LEAST_SHARE);
+        let capacity = self.left(now).max(self.cores * LEAST_SHARE);
         let mut asked: Vec<f64> = self.asking.values().map(|every| every.as_secs_f64().max(1e-3)).collect();
         asked.sort_by(f64::total_cmp);
         level(&asked, capacity / cost).map_or(Duration::ZERO, |s| Duration::from_secs_f64(s).min(LONGEST))
@@ -83,7 +82,12 @@ impl Pace {
 
     /// Whether finals leave something of [`SHARE`], so that one may be made in vain.
     pub fn has_room(&self, now: Duration) -> bool {
-        self.recent_finals(now) / MEMORY < self.cores * SHARE
+        self.left(now) > 0.0
+    }
+
+    /// Cores that finals leave of [`SHARE`]; less than none if they take more.
+    fn left(&self, now: Duration) -> f64 {
+        self.cores * SHARE - self.recent_finals(now) / MEMORY
     }
 
     fn recent_finals(&self, now: Duration) -> f64 {

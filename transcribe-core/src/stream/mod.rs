@@ -367,9 +367,7 @@ impl Stream {
     /// After each frame: what the segmenter found, results that are due, audio no longer needed, progress.
     fn advance(&mut self) {
         self.drain_segmenter();
-        if self.early_finals || self.config.partials.interval().is_some() {
-            self.request_early();
-        }
+        self.request_early();
         self.request_partial();
         self.end_at_sentence();
         self.audio.trim(self.segmenter.earliest_start());
@@ -441,6 +439,9 @@ impl Stream {
             return;
         }
         u.drop_early();
+        if !self.early_finals && self.config.partials.interval().is_none() {
+            return;
+        }
         let audio = u.window..audio.end;
         let job = Job {
             options: self.final_options.clone(),

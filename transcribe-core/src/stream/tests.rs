@@ -226,6 +226,20 @@ fn finals_alone_are_made_in_the_pause_where_somebody_waits_for_them() {
 }
 
 #[test]
+fn a_final_made_in_vain_is_stopped_though_no_more_are_to_be_made() {
+    let mut rig = Rig::new(config());
+    rig.stream.set_early_finals(true);
+    rig.prompt = false;
+    let talk = talk(&[0.5, 1.2, 0.4, 1.0]);
+    let (first, rest) = talk.split_at(2 * SAMPLE_RATE as usize);
+    rig.push(first);
+    let (_, job) = rig.jobs.pop().unwrap();
+    rig.stream.set_early_finals(false);
+    rig.push(rest);
+    assert!(job.cancel.is_cancelled());
+}
+
+#[test]
 fn a_final_on_its_way_is_waited_for() {
     let mut rig = Rig::new(with_partials());
     rig.prompt = false;
