@@ -12,7 +12,7 @@ use crate::scheduler::run::Executor;
 /// Which runtime decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// whisper.cpp if it was built in, else the one on ONNX Runtime.
+    /// The one on ONNX Runtime on a CPU, whisper.cpp on a GPU, of those that were built in.
     #[default]
     Auto,
     /// whisper.cpp.
@@ -22,11 +22,12 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// What `auto` stands for.
-    fn named(self) -> Self {
+    /// What `auto` stands for on this device.
+    fn on(self, device: Device) -> Self {
+        let (onnx, whisper_cpp) = (cfg!(feature = "onnx-engine"), cfg!(feature = "whisper-cpp"));
         match self {
-            Self::Auto if cfg!(feature = "whisper-cpp") || !cfg!(feature = "onnx-engine") => Self::WhisperCpp,
-            Self::Auto => Self::Onnx,
+            Self::Auto if onnx && (device == Device::Cpu || !whisper_cpp) => Self::Onnx,
+            Self::Auto => Self::WhisperCpp,
             kind => kind,
         }
     }
@@ -82,7 +83,8 @@ impl Model {
 
         let path =
             key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
-        let key = ModelKey { path, engine: key.engine.named(), device: named(key.device) };
+        let device = named(key.device);
+        let key = ModelKey { path, engine: key.engine.on(device), device };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
@@ -118,7 +120,7 @@ fn named(device: Device) -> Device {
 }
 
 fn open(key: &ModelKey, library: Option<&Path>, states: usize) -> Result<Arc<dyn Engine>, EngineError> {
-    match key.engine.named() {
+    match key.engine.on(key.device) {
         #[cfg(feature = "whisper-cpp")]
         EngineKind::WhisperCpp => {
             Ok(Arc::new(crate::engine::whisper_cpp::WhisperCpp::load(&key.path, &key.device, states)?))
