@@ -105,8 +105,8 @@ impl WhisperTranscribe {
     fn reconfigure(&self) {
         let settings = self.settings().clone();
         let Some(session) = self.session() else { return };
-        let decode = settings.decode();
-        match decode {
+        let told = session.stream.tells_attention().unwrap_or(true); // else the loader looks
+        match settings.check_attention(told).and_then(|()| settings.decode()) {
             Ok(decode) => session.stream.configure(decode, settings.partial_policy()),
             Err(error) => {
                 gst::element_imp_warning!(self, gst::LibraryError::Settings, ("{error}; the stream goes on as before"));

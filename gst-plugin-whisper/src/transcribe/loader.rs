@@ -94,6 +94,7 @@ fn load(
     let model = Model::load_with(&ModelKey { path, engine, device }, settings.library().as_deref())
         .map_err(LoadError::Engine)?;
     model.engine().check(&decode).map_err(LoadError::Engine)?;
+    settings.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
     Ok(model)
 }
 
