@@ -92,10 +92,16 @@ impl Model {
         if let Some(model) = weak.upgrade() {
             return Ok(model);
         }
-        let cores = Cores::available();
-        let model = Arc::new(Self { executor: Executor::new(open(&key, library, cores)?, cores)?, _trim: TrimAtEnd });
+        let (engine, jobs) = open(&key, library, Cores::available())?;
+        let model = Self::unshared(engine, jobs)?;
         *weak = Arc::downgrade(&model);
         Ok(model)
+    }
+
+    /// An engine of the caller's own with a scheduler that runs up to `jobs` of its jobs at once (of one thread each):
+    /// for measurements and tests. [`load`](Self::load) finds out how many are best.
+    pub fn unshared(engine: Arc<dyn Engine>, jobs: usize) -> Result<Arc<Self>, EngineError> {
+        Ok(Arc::new(Self { executor: Executor::new(engine, jobs)?, _trim: TrimAtEnd }))
     }
 
     /// The engine.
@@ -117,20 +123,23 @@ fn named(device: Device) -> Device {
     }
 }
 
-fn open(key: &ModelKey, library: Option<&Path>, states: usize) -> Result<Arc<dyn Engine>, EngineError> {
+/// The engine, and how many jobs it is to run at once on a machine with so many cores.
+fn open(key: &ModelKey, library: Option<&Path>, cores: usize) -> Result<(Arc<dyn Engine>, usize), EngineError> {
     match key.engine.named() {
         #[cfg(feature = "whisper-cpp")]
         EngineKind::WhisperCpp => {
-            Ok(Arc::new(crate::engine::whisper_cpp::WhisperCpp::load(&key.path, &key.device, states)?))
+            use crate::engine::whisper_cpp::{jobs_at_once, WhisperCpp};
+            let jobs = jobs_at_once(&key.device, cores)?;
+            Ok((Arc::new(WhisperCpp::load(&key.path, &key.device, jobs)?), jobs))
         }
         #[cfg(feature = "onnx-engine")]
         EngineKind::Onnx => {
             use crate::engine::onnx::{Onnx, Precision};
-            Ok(Arc::new(Onnx::load(&key.path, &key.device, Precision::default(), library, states)?))
+            Ok((Arc::new(Onnx::load(&key.path, &key.device, Precision::default(), library, cores)?), cores))
         }
         #[allow(unreachable_patterns)] // if both were built in
         kind => {
-            let (_, _) = (library, states);
+            let (_, _) = (library, cores);
             let feature = if kind == EngineKind::Onnx { "onnx-engine" } else { "whisper-cpp" };
             let reason = format!("this build lacks that engine: build it with the cargo feature `{feature}`");
             Err(EngineError::Load { path: key.path.clone(), reason })

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use whisper_rs::{WhisperContext, WhisperContextParameters};
 
+pub use self::gpu::GpuInfo;
 use self::pool::{Lease, Pool};
 use super::device::Device;
 use super::job::call::{Call, Decoded, Decoder, Lender};
@@ -18,8 +19,23 @@ use super::languages::LANGUAGES;
 use super::{CancelToken, DecodeOptions, Engine, EngineError, Hypothesis, Job, ModelInfo};
 use crate::models::ggml;
 
+/// Jobs that a GPU runs at once, each on a state of its own.
+const GPU_JOBS: usize = 8;
 /// Width of the base model; of larger models the products are large enough to be shared among threads.
 const SMALL_STATE: u32 = 512;
+
+/// The GPUs that this build can use, in the order of `gpu:0`, `gpu:1`, …; none in a build without GPU support. Asking an
+/// NVIDIA GPU takes some of its memory for the process.
+pub fn gpus() -> Vec<GpuInfo> {
+    logging::install();
+    gpu::infos()
+}
+
+/// How many jobs a model on this device is to run at once on a machine with so many cores.
+pub fn jobs_at_once(device: &Device, cores: usize) -> Result<usize, EngineError> {
+    logging::install();
+    Ok(if gpu::resolve(device)?.is_some() { GPU_JOBS } else { cores })
+}
 
 /// A Whisper model run by whisper.cpp.
 pub struct WhisperCpp {
@@ -48,7 +64,7 @@ impl WhisperCpp {
         };
         let pool = Pool::new(context, max_states);
         pool.lend(&Default::default()).map_err(|e| error(e.to_string()))?;
-        let threads_per_job = if header.n_text_state <= SMALL_STATE { 1 } else { usize::MAX };
+        let threads_per_job = if gpu.is_some() || header.n_text_state <= SMALL_STATE { 1 } else { usize::MAX };
         let scope = Scope { info, languages: header.languages().min(LANGUAGES.len()) };
         Ok(Self { pool, scope, threads_per_job })
     }
@@ -108,7 +124,7 @@ impl Engine for WhisperCpp {
         1
     }
 
-    /// 1 for tiny and base: ggml's threads spin where they wait for each other, after every small product. On a machine
+    /// 1 on a GPU, where a job's thread does little but wait. 1 for tiny and base: ggml's threads spin where they wait for each other, after every small product. On a machine
     /// with other work two of them were five times slower than one.
     fn threads_per_job(&self) -> usize {
         self.threads_per_job
