@@ -130,7 +130,9 @@ fn open(key: &ModelKey, library: Option<&Path>, cores: usize) -> Result<(Arc<dyn
         EngineKind::WhisperCpp => {
             use crate::engine::whisper_cpp::{jobs_at_once, WhisperCpp};
             let jobs = jobs_at_once(&key.device, cores)?;
-            Ok((Arc::new(WhisperCpp::load(&key.path, &key.device, jobs)?), jobs))
+            let engine = WhisperCpp::load(&key.path, &key.device, jobs)?;
+            let jobs = engine.states();
+            Ok((Arc::new(engine), jobs))
         }
         #[cfg(feature = "onnx-engine")]
         EngineKind::Onnx => {

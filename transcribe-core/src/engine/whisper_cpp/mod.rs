@@ -31,7 +31,7 @@ pub fn gpus() -> Vec<GpuInfo> {
     gpu::infos()
 }
 
-/// How many jobs a model on this device is to run at once on a machine with so many cores.
+/// How many jobs a model on this device should run at once on a machine with so many cores.
 pub fn jobs_at_once(device: &Device, cores: usize) -> Result<usize, EngineError> {
     logging::install();
     Ok(if gpu::resolve(device)?.is_some() { GPU_JOBS } else { cores })
@@ -46,7 +46,8 @@ pub struct WhisperCpp {
 
 impl WhisperCpp {
     /// Loads a ggml file, which should have been checked: whisper.cpp ends the process over some broken ones. At most
-    /// `max_states` jobs run at once; the first state is made here, the others when they are needed.
+    /// `max_states` jobs run at once, fewer if a GPU has no memory for so many; the first state is made here, the others
+    /// when they are needed.
     pub fn load(path: &Path, device: &Device, max_states: usize) -> Result<Self, EngineError> {
         let error = |reason: String| EngineError::Load { path: path.to_owned(), reason };
         logging::install();
@@ -62,11 +63,25 @@ impl WhisperCpp {
             multilingual: context.is_multilingual(),
             full_context: header.n_audio_ctx as usize,
         };
+        let free = || gpu.map(gpu::free);
+        let before = free();
         let pool = Pool::new(context, max_states);
         pool.lend(&Default::default()).map_err(|e| error(e.to_string()))?;
+        let fit = gpu::states_that_fit(before, free());
+        if fit < max_states {
+            tracing::warn!(states = fit, "the GPU has no memory for more jobs at once");
+        }
+        let pool = pool.limited_to(fit);
         let threads_per_job = if gpu.is_some() || header.n_text_state <= SMALL_STATE { 1 } else { usize::MAX };
         let scope = Scope { info, languages: header.languages().min(LANGUAGES.len()) };
         Ok(Self { pool, scope, threads_per_job })
+    }
+}
+
+impl WhisperCpp {
+    /// Most jobs that run at once: as many as asked for, fewer where a GPU hasn't the memory.
+    pub fn states(&self) -> usize {
+        self.pool.limit()
     }
 }
 

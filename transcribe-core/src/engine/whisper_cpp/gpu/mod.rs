@@ -11,6 +11,11 @@ use whisper_rs::whisper_rs_sys as sys;
 use crate::engine::device::{Backend, Device};
 use crate::engine::EngineError;
 
+/// What a state takes at work beyond what it takes when it is made.
+const WORK_MEMORY: usize = 128 << 20;
+/// Memory of a GPU that is not planned for.
+const KEPT_FREE: usize = 256 << 20;
+
 /// A GPU that this build of whisper.cpp can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpuInfo {
@@ -48,6 +53,23 @@ pub(super) fn resolve(device: &Device) -> Result<Option<c_int>, EngineError> {
         },
         None if *device == Device::Auto => Ok(None),
         None => Err(error(none_such(matching.iter().map(|n| gpus[*n].to_string()).collect()))),
+    }
+}
+
+/// Free memory of the GPU with whisper.cpp's `number`, bytes; 0 if the driver doesn't tell.
+pub(super) fn free(number: c_int) -> usize {
+    usize::try_from(number).ok().and_then(|number| list().get(number).map(|gpu| gpu.info().free)).unwrap_or(0)
+}
+
+/// How many states there may be, the first among them, when it took free memory from `before` to `after`. ggml ends the
+/// process when a GPU's memory runs out in the midst of a job, so some is left.
+pub(super) fn states_that_fit(before: Option<usize>, after: Option<usize>) -> usize {
+    match (before, after) {
+        (Some(before), Some(after)) if before > 0 => {
+            let state = before.saturating_sub(after) + WORK_MEMORY;
+            1 + after.saturating_sub(KEPT_FREE) / state
+        }
+        _ => usize::MAX,
     }
 }
 
@@ -156,6 +178,16 @@ mod tests {
     fn a_gpu_is_never_replaced_by_the_cpu() {
         let device = Device::Gpu { backend: None, index: 999 };
         assert!(matches!(resolve(&device), Err(EngineError::Device { .. })));
+    }
+
+    #[test]
+    fn states_are_as_many_as_fit() {
+        let gib = 1 << 30;
+        assert_eq!(states_that_fit(None, None), usize::MAX, "the CPU");
+        assert_eq!(states_that_fit(Some(0), Some(0)), usize::MAX, "a driver that doesn't tell");
+        assert_eq!(states_that_fit(Some(gib), Some(gib / 2)), 1);
+        assert_eq!(states_that_fit(Some(10 * gib), Some(9 * gib)), 8);
+        assert!(states_that_fit(Some(80 * gib), Some(80 * gib)) > 100);
     }
 
     #[test]
