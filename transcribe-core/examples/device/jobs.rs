@@ -20,24 +20,26 @@ struct Done {
 
 pub(crate) fn measure(args: &Args) {
     let clips = clips();
-    println!("| jobs at once | × real time | ms a job p50 / p95 | CPU s a minute of audio | cores busy | GPU MiB | word errors |");
+    println!("| jobs at once | × real time | ms a job p50 / p95 | CPU s a minute of audio | cores busy | GPU MiB loaded / at work | word errors |");
     println!("|{}", " --- |".repeat(7));
     for &jobs in &args.jobs {
         let before = used();
         let engine =
             WhisperCpp::load(args.model.as_ref(), &args.device, jobs).unwrap_or_else(|error| panic!("{error}"));
+        let loaded = used();
         run(&engine, &clips, args, jobs, 0.0); // makes all states
         let (start, cpu) = (Instant::now(), cpu_seconds());
         let mut done = run(&engine, &clips, args, jobs, args.seconds);
         let (took, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         done.took.sort_by(f64::total_cmp);
         println!(
-            "| {jobs} | {:.0} | {:.0} / {:.0} | {:.2} | {:.1} | {} | {:.1} % |",
+            "| {jobs} | {:.0} | {:.0} / {:.0} | {:.2} | {:.1} | {} / {} | {:.1} % |",
             done.audio / took,
             1e3 * quantile(&done.took, 0.5),
             1e3 * quantile(&done.took, 0.95),
             cpu * 60.0 / done.audio,
             cpu / took,
+            loaded - before,
             used() - before,
             100.0 * done.wrong as f64 / done.words as f64,
         );
@@ -56,7 +58,7 @@ fn run(engine: &WhisperCpp, clips: &[Clip], args: &Args, jobs: usize, seconds: f
             scope.spawn(move || {
                 for clip in clips.iter().cycle().skip(first % clips.len()) {
                     let began = Instant::now();
-                    let heard = engine.transcribe(&[job(&clip.audio, options)], args.threads).remove(0);
+                    let heard = engine.transcribe(&[job(&clip.audio, options)], args.threads.unwrap_or(1)).remove(0);
                     let heard = heard.expect("the clip is decoded").text();
                     let mut done = done.lock().expect("no thread panics with the lock");
                     done.took.push(began.elapsed().as_secs_f64());

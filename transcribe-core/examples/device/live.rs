@@ -58,7 +58,10 @@ fn row(args: &Args, clips: &[Clip], jobs: usize, streams: usize) {
     config.segmenter.max_utterance = samples_from_ms(8_500); // as the element has it in live pipelines
     let voices: Vec<(Vec<f32>, String)> = (0..streams).map(|n| voice(clips, n)).collect();
     let handles: Vec<StreamHandle> = (0..streams)
-        .map(|_| StreamHandle::open(hub.clone(), config.clone(), Duration::from_secs(1), None).expect("sound settings"))
+        .map(|_| {
+            StreamHandle::open(hub.clone(), config.clone(), Duration::from_secs(1), args.threads)
+                .expect("sound settings")
+        })
         .collect();
     for handle in &handles {
         handle.set_live();

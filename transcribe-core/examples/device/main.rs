@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Without `--streams` nothing is said in real time. `--seconds` is how long each row of the first table is measured;
-//! with `--retries no`, jobs get one attempt each.
+//! with `--retries no`, jobs get one attempt each. `--threads` is the number of CPU threads of a job: 1 in the first table
+//! and the scheduler's choice in the second if it isn't given.
 
 #[path = "../context_floor/clock.rs"]
 mod clock;
@@ -25,7 +26,7 @@ struct Args {
     jobs: Vec<usize>,
     streams: Vec<usize>,
     seconds: f64,
-    threads: usize,
+    threads: Option<usize>,
     retries: bool,
 }
 
@@ -37,7 +38,7 @@ impl Args {
             jobs: vec![1],
             streams: Vec::new(),
             seconds: 5.0,
-            threads: 1,
+            threads: None,
             retries: true,
         };
         let mut words = std::env::args().skip(1);
@@ -50,7 +51,7 @@ impl Args {
                 "--jobs" => args.jobs = numbers(),
                 "--streams" => args.streams = numbers(),
                 "--seconds" => args.seconds = value.parse().expect("seconds"),
-                "--threads" => args.threads = value.parse().expect("CPU threads a job"),
+                "--threads" => args.threads = Some(value.parse().expect("CPU threads a job")),
                 "--retries" => args.retries = value != "no",
                 _ => panic!("unknown: {name}"),
             }
@@ -64,7 +65,7 @@ fn main() {
     for gpu in gpus() {
         println!("{}: {}, {} of {} MiB free", gpu.name, gpu.description, gpu.free >> 20, gpu.total >> 20);
     }
-    println!("{} on {}, {} CPU thread(s) a job\n", args.model, args.device, args.threads);
+    println!("{} on {}\n", args.model, args.device);
     jobs::measure(&args);
     if !args.streams.is_empty() {
         println!();
