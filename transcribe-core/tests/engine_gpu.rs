@@ -146,6 +146,8 @@ fn auto_is_the_gpu() {
     assert_eq!(jobs_at_once(&Device::Cpu, 1_000).unwrap(), 1_000);
     assert!((2..100).contains(&jobs_at_once(&Device::Auto, 1_000).unwrap()), "a GPU gains nothing from so many");
     assert_eq!(jobs_at_once(&Device::Auto, 3).unwrap(), 3);
+    let load = |device| Model::load(&ModelKey { path: bundled(), engine: EngineKind::Auto, device }).unwrap();
+    assert!(Arc::ptr_eq(&load(Device::Auto), &load(Device::Cpu)), "one model for both");
 }
 
 #[test]
@@ -329,4 +331,6 @@ fn without_any_gpu() {
     let clip = &clips()[0];
     assert_eq!(errors(&plain(&engine, &clip.audio).text(), &clip.text), 0);
     assert_eq!(jobs_at_once(&Device::Auto, 3).unwrap(), 3);
+    let load = |device| Model::load(&ModelKey { path: bundled(), engine: EngineKind::Auto, device }).unwrap();
+    assert!(Arc::ptr_eq(&load(Device::Auto), &load(Device::Cpu)), "one model for both");
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use crate::engine::device::{Backend, Device};
+use crate::engine::device::Device;
 use crate::engine::{Engine, EngineError};
 use crate::scheduler::cores::Cores;
 use crate::scheduler::run::Executor;
@@ -12,7 +12,7 @@ use crate::scheduler::run::Executor;
 /// Which runtime decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// whisper.cpp if it was built in, else the one on ONNX Runtime.
+    /// The one on ONNX Runtime on a CPU, whisper.cpp on a GPU, of those that were built in.
     #[default]
     Auto,
     /// whisper.cpp.
@@ -22,11 +22,12 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// What `auto` stands for.
-    fn named(self) -> Self {
+    /// What `auto` stands for on this device.
+    fn on(self, device: Device) -> Self {
+        let (onnx, whisper_cpp) = (cfg!(feature = "onnx-engine"), cfg!(feature = "whisper-cpp"));
         match self {
-            Self::Auto if cfg!(feature = "whisper-cpp") || !cfg!(feature = "onnx-engine") => Self::WhisperCpp,
-            Self::Auto => Self::Onnx,
+            Self::Auto if onnx && (device == Device::Cpu || !whisper_cpp) => Self::Onnx,
+            Self::Auto => Self::WhisperCpp,
             kind => kind,
         }
     }
@@ -82,7 +83,8 @@ impl Model {
 
         let path =
             key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
-        let key = ModelKey { path, engine: key.engine.named(), device: named(key.device) };
+        let device = named(key.device, key.engine)?;
+        let key = ModelKey { path, engine: key.engine.on(device), device };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
@@ -115,17 +117,27 @@ impl Model {
     }
 }
 
-/// `auto` and `cpu` are one and the same in a build without GPUs.
-fn named(device: Device) -> Device {
-    match device {
-        Device::Auto if !Backend::ALL.iter().any(|b| b.is_built_in()) => Device::Cpu,
+/// What `auto` stands for: the CPU if the engine knows nothing else, or if there is no GPU.
+fn named(device: Device, engine: EngineKind) -> Result<Device, EngineError> {
+    Ok(match device {
+        Device::Auto if engine == EngineKind::Onnx || !has_gpu()? => Device::Cpu,
         device => device,
-    }
+    })
+}
+
+#[cfg(feature = "whisper-cpp")]
+fn has_gpu() -> Result<bool, EngineError> {
+    crate::engine::whisper_cpp::is_gpu(&Device::Auto)
+}
+
+#[cfg(not(feature = "whisper-cpp"))]
+fn has_gpu() -> Result<bool, EngineError> {
+    Ok(false)
 }
 
 /// The engine, and how many jobs it is to run at once on a machine with so many cores.
 fn open(key: &ModelKey, library: Option<&Path>, cores: usize) -> Result<(Arc<dyn Engine>, usize), EngineError> {
-    match key.engine.named() {
+    match key.engine.on(key.device) {
         #[cfg(feature = "whisper-cpp")]
         EngineKind::WhisperCpp => {
             use crate::engine::whisper_cpp::{jobs_at_once, WhisperCpp};

@@ -35,8 +35,14 @@ pub fn gpus() -> Vec<GpuInfo> {
 
 /// How many jobs a model on this device should run at once on a machine with so many cores.
 pub fn jobs_at_once(device: &Device, cores: usize) -> Result<usize, EngineError> {
+    Ok(if is_gpu(device)? { cores.min(GPU_JOBS) } else { cores })
+}
+
+/// Whether a model on this device runs on a GPU; [`Device::Auto`] does if there is one. An error if a GPU that was asked
+/// for can't be had.
+pub fn is_gpu(device: &Device) -> Result<bool, EngineError> {
     logging::install();
-    Ok(if gpu::resolve(device)?.is_some() { cores.min(GPU_JOBS) } else { cores })
+    Ok(gpu::resolve(device)?.is_some())
 }
 
 /// A Whisper model run by whisper.cpp.
