@@ -16,8 +16,10 @@ extern "C" {
 
 /// Cause and mend if the build has no code for the GPU. `name` is ggml's: `CUDA0`.
 pub(super) fn check(device: sys::ggml_backend_dev_t, name: &str) -> Result<(), String> {
+    // SAFETY: ggml's devices live as long as the process.
+    let registry = unsafe { sys::ggml_backend_dev_backend_reg(device) };
     let number = name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok();
-    let (Some(own), Some(built)) = (number.and_then(capability), generations(device)) else { return Ok(()) };
+    let (Some(own), Some(built)) = (number.and_then(capability), generations(registry)) else { return Ok(()) };
     match oldest(&built) {
         Some(oldest) if oldest > own => Err(format!(
             "this build has code for CUDA generations {built} and later ones only, and the GPU's is {own}0; build with \
@@ -40,11 +42,10 @@ fn capability(number: c_int) -> Option<u32> {
 }
 
 /// What the build was made for, as nvcc lists it: `800,900`.
-fn generations(device: sys::ggml_backend_dev_t) -> Option<String> {
-    // SAFETY: device and registry live as long as the process. ggml's backends answer to this name with null or a
+fn generations(registry: sys::ggml_backend_reg_t) -> Option<String> {
+    // SAFETY: registries live as long as the process. ggml's backends answer to this name with null or a
     // function of this type, whose list has static strings and ends with a null name.
     unsafe {
-        let registry = sys::ggml_backend_dev_backend_reg(device);
         let function = sys::ggml_backend_reg_get_proc_address(registry, c"ggml_backend_get_features".as_ptr());
         let function = transmute::<*mut c_void, sys::ggml_backend_get_features_t>(function)?;
         let mut feature = function(registry);
@@ -67,6 +68,14 @@ fn oldest(generations: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_tells_what_it_was_made_for() {
+        // SAFETY: the name is a C string; the registry is there without a GPU, too.
+        let registry = unsafe { sys::ggml_backend_reg_by_name(c"CUDA".as_ptr()) };
+        let built = generations(registry).unwrap();
+        assert!(oldest(&built).is_some_and(|generation| (50..200).contains(&generation)), "{built}");
+    }
 
     #[test]
     fn the_oldest_generation_counts() {
