@@ -3,12 +3,16 @@
 //! Papi, Turchi and Negri 2023, "AlignAtt: Using Attention-based Audio-Translation Alignments as a Guide for
 //! Simultaneous Speech Translation" (<https://arxiv.org/abs/2305.11408>). One hypothesis is enough, so words are stable
 //! an interval sooner than by local agreement; but it sees only whether the audio of a word is complete, not whether
-//! more of it would make the model change its mind. Unlike there, hypotheses are free: committed words are no prefix of
-//! the next one.
+//! more of it would make the model change its mind. Unlike there, hypotheses are free, so that committed words are no
+//! prefix of the next one, and words of low probability need more audio behind them.
 
 use super::committed::Committed;
-use super::{Policy, Split, View};
+use super::{Policy, Split, View, SURE};
 use crate::engine::Word;
+use crate::samples_from_ms;
+
+/// Audio that must have come, beyond the margin, before a doubtful word is committed.
+const DOUBTFUL: u64 = samples_from_ms(1_000);
 
 /// See the module.
 pub struct AlignAtt {
@@ -27,7 +31,8 @@ impl AlignAtt {
 impl Policy for AlignAtt {
     fn update(&mut self, view: View<'_>) -> Split {
         let tail = self.committed.behind(view);
-        let clear = |word: &&Word| word.attended.is_some_and(|at| at + self.margin <= view.to);
+        let doubt = |word: &Word| if word.probability < SURE { DOUBTFUL } else { 0 };
+        let clear = |word: &&Word| word.attended.is_some_and(|at| at + self.margin + doubt(word) <= view.to);
         let (settled, unstable) = tail.split_at(tail.iter().take_while(clear).count());
         self.committed.extend(settled.iter().cloned());
         Split { committed: self.committed.words().to_vec(), unstable: unstable.to_vec() }
@@ -56,7 +61,6 @@ mod tests {
 
     use super::super::testing::{text, words};
     use super::*;
-    use crate::samples_from_ms;
 
     fn view(words: &[Word], to_ms: u64) -> View<'_> {
         View { words, from: 0, to: samples_from_ms(to_ms) }
@@ -69,8 +73,11 @@ mod tests {
         let heard = words("and so my fellow");
         let split = policy.update(view(&heard, 1_200));
         assert_eq!((text(&split.committed), text(&split.unstable)), ("and so my".into(), "fellow".into()));
-        let split = policy.update(view(&words("and so am I fellow"), 1_800));
-        assert_eq!((text(&split.committed), text(&split.unstable)), ("and so my fellow".into(), "".into()));
+        let split = policy.update(view(&words("and so my fellow American sask"), 1_800));
+        assert_eq!(
+            (text(&split.committed), text(&split.unstable)),
+            ("and so my fellow American".into(), "sask".into())
+        );
     }
 
     #[test]
@@ -79,6 +86,15 @@ mod tests {
         let mut heard = words("and so my fellow");
         heard[1].attended = Some(samples_from_ms(1_190));
         assert_eq!(text(&policy.update(view(&heard, 1_200)).committed), "and");
+    }
+
+    #[test]
+    fn a_doubtful_word_waits_for_a_second_more() {
+        let mut policy = AlignAtt::new(samples_from_ms(300));
+        let mut heard = words("how do you marry");
+        heard[1].probability = 0.3;
+        assert_eq!(text(&policy.update(view(&heard, 1_500)).committed), "how");
+        assert_eq!(text(&policy.update(view(&heard, 1_900)).committed), "how do you marry");
     }
 
     #[test]

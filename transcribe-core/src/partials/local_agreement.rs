@@ -10,12 +10,10 @@ use std::collections::VecDeque;
 
 use super::align::same;
 use super::committed::Committed;
-use super::{Policy, Split, View};
+use super::{Policy, Split, View, SURE};
 use crate::engine::Word;
 use crate::samples_from_ms;
 
-/// A word that the model itself thinks less likely than this is doubtful.
-const SURE: f32 = 0.5;
 /// So many more hypotheses must agree on a doubtful word. Of little audio the model makes the same mistake again and
 /// again ("How do you marry" for "Had he married") but without much confidence. On the test clips with tiny.en, two
 /// hypotheses alone made committed text 2 to 9 points worse than finals, with this it is 0 to 1.5 points, for a delay

@@ -20,6 +20,9 @@ pub use local_agreement::LocalAgreement;
 use crate::engine::Word;
 use crate::samples_from_ms;
 
+/// A word that the model itself thinks less likely than this is doubtful.
+const SURE: f32 = 0.5;
+
 /// Which partial results a stream gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartialPolicy {
