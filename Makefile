@@ -5,11 +5,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests build demo test test-gpu lint bench soak install uninstall clean distclean
+.PHONY: help setup setup-tests build demo test test-gpu lint fuzz bench soak install uninstall clean distclean
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
+FUZZ_SECONDS ?= 60
 BACKEND ?= cuda
 DEMO ?= tests/data/speech/jfk-inaugural.flac tests/data/speech/librispeech-2412-153948-0000.flac
 
@@ -49,6 +50,9 @@ test-gpu: setup-tests ## Run the tests that need a GPU (BACKEND=cuda, vulkan, me
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+fuzz: setup ## Feed the readers of model files with broken ones, FUZZ_SECONDS (60) each
+	@scripts/fuzz.sh '$(FUZZ_SECONDS)'
 
 bench: build ## Measure speed, latency, accuracy and capacity on this machine, against peers (an hour and a half)
 	$(CARGO) run --release -p e2e-tests --bin bench

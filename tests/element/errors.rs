@@ -8,7 +8,7 @@ use gst::prelude::*;
 use crate::common::{init, Feed, Rig};
 
 /// The first error of an element with these properties.
-fn error(properties: &str) -> String {
+pub fn error(properties: &str) -> String {
     // No network here, and none wanted: an unknown model must not be looked for on it.
     std::env::set_var("HF_HUB_OFFLINE", "1");
     let feed = Feed::default();
@@ -26,7 +26,7 @@ fn error(properties: &str) -> String {
     rig.heard.errors.remove(0)
 }
 
-fn assert_names(error: &str, words: &[&str]) {
+pub fn assert_names(error: &str, words: &[&str]) {
     for word in words {
         assert!(error.to_lowercase().contains(&word.to_lowercase()), "'{word}' is not in: {error}");
     }

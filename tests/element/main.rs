@@ -7,8 +7,11 @@ mod common;
 mod accuracy;
 mod errors;
 mod flow;
+#[path = "../../transcribe-core/tests/common/folders.rs"]
+mod folders;
 mod format;
 mod live;
+mod models;
 mod nothing;
 mod sharing;
 mod states;

@@ -159,11 +159,11 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstWhisperTranscribeEngine")]
 pub enum Engine {
-    /// ONNX Runtime on a CPU, whisper.cpp on a GPU.
-    #[enum_value(name = "Auto: ONNX Runtime on a CPU, whisper.cpp on a GPU", nick = "auto")]
+    /// ONNX Runtime on a CPU and for model folders, whisper.cpp on a GPU.
+    #[enum_value(name = "Auto: ONNX Runtime on a CPU and for model folders, whisper.cpp on a GPU", nick = "auto")]
     Auto,
     /// whisper.cpp.
-    #[enum_value(name = "whisper.cpp", nick = "whisper-cpp")]
+    #[enum_value(name = "whisper.cpp, for ggml files", nick = "whisper-cpp")]
     WhisperCpp,
     /// ONNX Runtime.
     #[enum_value(name = "ONNX Runtime, on the CPU", nick = "onnx")]

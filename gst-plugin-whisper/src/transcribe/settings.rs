@@ -340,7 +340,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecFloat::builder(name).nick(nick).blurb(blurb).minimum(min).maximum(max).default_value(default)
     };
     vec![
-        string("model", "Model", "Whisper model: a name (tiny.en, base, large-v3-turbo, base-q5_1, …), which is downloaded once if no models folder has it, or the path of a ggml file", Some(&d.model)).mutable_ready().build(),
+        string("model", "Model", "Whisper model: a name (tiny.en, base, large-v3-turbo, base-q5_1, …), which is downloaded once if no models folder has it, or the path of a ggml file, or of a folder with a Hugging Face (safetensors) or CTranslate2 (faster-whisper) model", Some(&d.model)).mutable_ready().build(),
         glib::ParamSpecEnum::builder_with_default("engine", d.engine).nick("Engine").blurb("Runtime that decodes").mutable_ready().build(),
         string("language", "Language", "Language that is spoken: a code (en, de, pt-BR, …), or auto to detect it for each utterance", Some(&d.language)).mutable_playing().build(),
         string("language-code", "Language code", "The same as language, under the name that transcriberbin sets", Some(&d.language)).mutable_playing().build(),

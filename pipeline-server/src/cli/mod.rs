@@ -79,7 +79,8 @@ pub(crate) struct OutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transcription")]
 pub(crate) struct ElementArgs {
-    /// Whisper model: a ggml file, or a name such as `base` or `large-v3-turbo-q5_0`, downloaded once [default: tiny.en].
+    /// Whisper model: a ggml file, a folder with a Hugging Face or CTranslate2 model, or a name such as `base` or
+    /// `large-v3-turbo-q5_0`, downloaded once [default: tiny.en].
     #[arg(short, long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
 

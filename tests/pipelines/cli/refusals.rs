@@ -85,6 +85,7 @@ fn models_that_can_not_be_had_or_are_none() {
     let truncated = folder.path().join("truncated.bin");
     fs::write(&truncated, &whole[..whole.len() / 2]).unwrap();
     refused(&["-m", text(&truncated), &speech], MODEL, &["truncated.bin", "cut off"]);
+    refused(&["-m", text(folder.path()), &speech], MODEL, &["model.safetensors", "model.bin"]);
     refused(&["--onnxruntime", "/no/such/library.so", &speech], MODEL, &["ONNX Runtime", "/no/such/library.so"]);
 }
 

@@ -87,11 +87,12 @@ fn in_hub_cache(cache: &Path, file: &str) -> Option<PathBuf> {
     main.into_iter().chain(others).map(|snapshot| snapshot.join(file)).find(|path| path.is_file())
 }
 
-/// The path meant by `model`, or `None` if it is a name: a path has a separator, ends in `.bin`, or is a file.
+/// The path meant by `model`, or `None` if it is a name: a path has a separator, ends in `.bin`, is a file, or is a folder
+/// that isn't called as a model is.
 pub(super) fn as_path(model: &str) -> Result<Option<PathBuf>, ModelError> {
     let path = PathBuf::from(model);
     let is_bin = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
-    if path.is_file() {
+    if path.is_file() || path.is_dir() && names::canonical(model).is_err() {
         return Ok(Some(path));
     }
     if !is_bin && !model.contains(std::path::is_separator) {
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!(as_path(file.to_str().unwrap()).unwrap(), Some(file));
         assert_eq!(as_path("tiny.en").unwrap(), None);
         assert_eq!(as_path("nonsense").unwrap(), None);
-        // A folder is handed on: the inspection says what it is.
+        // A folder is handed on: the inspection says whether it is a model.
         assert!(as_path(dir.path().to_str().unwrap()).unwrap().is_some());
         assert!(matches!(as_path("./tiny.en"), Err(ModelError::Missing { .. })));
         let message = as_path("ggml-tiny.en.bin").unwrap_err().to_string();

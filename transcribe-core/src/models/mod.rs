@@ -1,19 +1,27 @@
-//! Models: from what the user asks for, a name or a path, to a file on disk that whisper.cpp can load.
+//! Models: from what the user asks for, a name or a path, to a file or folder on disk that an engine can load.
 //!
-//! A path has a separator, ends in `.bin` or is a file; anything else is one of [`names`]. A name stands for the file
-//! `ggml-<name>.bin`, looked for in the folders of [`Places`] and otherwise downloaded once from the Hugging Face
-//! [`Hub`]. Whatever is found is checked by [`ggml::inspect`] first. The default model is also satisfied by its
+//! A path has a separator, ends in `.bin`, or is a file or folder; anything else is one of [`names`]. A name stands for
+//! the file `ggml-<name>.bin`, looked for in the folders of [`Places`] and otherwise downloaded once from the Hugging
+//! Face [`Hub`]. Whatever is found is checked by [`checkpoint::inspect`] first. The default model is also satisfied by its
 //! bundled quantised file, `ggml-tiny.en-q8_0.bin`, where no full `ggml-tiny.en.bin` lies.
 
+pub mod checkpoint;
+mod ctranslate2;
 mod download;
 mod error;
+mod folder;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod ggml;
 mod http;
 mod hub;
+mod hugging_face;
 mod locate;
 mod lock;
 mod names;
+mod numbers;
 mod part;
+mod reader;
 
 use std::path::PathBuf;
 
@@ -62,7 +70,7 @@ impl Registry {
         &self.places
     }
 
-    /// The file of `model`, found or else downloaded, and valid. Blocks, for a download perhaps minutes; `progress` is
+    /// The file or folder of `model`, found or else downloaded, and valid. Blocks, for a download perhaps minutes; `progress` is
     /// told how far it is and `cancel` ends it, keeping what is here for the next time.
     pub fn resolve(
         &self,
@@ -74,11 +82,11 @@ impl Registry {
             Some(path) => path,
             None => download::download(&self.hub, &self.places, names::canonical(model)?, cancel, progress)?,
         };
-        ggml::inspect(&path)?;
+        checkpoint::inspect(&path)?;
         Ok(path)
     }
 
-    /// The file of `model` if it is on this machine, not yet inspected. Never uses the network.
+    /// The file or folder of `model` if it is on this machine, not yet inspected. Never uses the network.
     pub fn locate(&self, model: &str) -> Result<Option<PathBuf>, ModelError> {
         match locate::as_path(model)? {
             Some(path) => Ok(Some(path)),

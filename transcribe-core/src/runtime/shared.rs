@@ -12,7 +12,7 @@ use crate::scheduler::run::Executor;
 /// Which runtime decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// The one on ONNX Runtime on a CPU, whisper.cpp on a GPU, of those that were built in.
+    /// The one on ONNX Runtime on a CPU and for folders, whisper.cpp for ggml files on a GPU, of those that were built in.
     #[default]
     Auto,
     /// whisper.cpp.
@@ -22,6 +22,14 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// What `auto` stands for with a model of this kind: a folder only one of them reads.
+    fn reading(self, model: &Path) -> Self {
+        match self {
+            Self::Auto if model.is_dir() => Self::Onnx,
+            kind => kind,
+        }
+    }
+
     /// What `auto` stands for on this device.
     fn on(self, device: Device) -> Self {
         let (onnx, whisper_cpp) = (cfg!(feature = "onnx-engine"), cfg!(feature = "whisper-cpp"));
@@ -36,7 +44,7 @@ impl EngineKind {
 /// What makes two loaded models the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelKey {
-    /// The model file; links are followed before models are compared.
+    /// The model file or folder; links are followed before models are compared.
     pub path: PathBuf,
     /// Runtime.
     pub engine: EngineKind,
@@ -83,8 +91,9 @@ impl Model {
 
         let path =
             key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
-        let device = named(key.device, key.engine)?;
-        let key = ModelKey { path, engine: key.engine.on(device), device };
+        let engine = key.engine.reading(&path);
+        let device = named(key.device, engine)?;
+        let key = ModelKey { path, engine: engine.on(device), device };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
@@ -137,7 +146,7 @@ fn has_gpu() -> Result<bool, EngineError> {
 
 /// The engine, and how many jobs it is to run at once on a machine with so many cores.
 fn open(key: &ModelKey, library: Option<&Path>, cores: usize) -> Result<(Arc<dyn Engine>, usize), EngineError> {
-    match key.engine.on(key.device) {
+    match key.engine {
         #[cfg(feature = "whisper-cpp")]
         EngineKind::WhisperCpp => {
             use crate::engine::whisper_cpp::{jobs_at_once, WhisperCpp};

@@ -1,11 +1,11 @@
 //! Which heads of the decoder's cross-attention tell when a token was spoken.
 //!
 //! OpenAI published the heads of its own models (`whisper/__init__.py`); for others, distilled ones, its code takes all
-//! heads of the upper half of the layers, as we do.
+//! heads of the upper half of the layers, as we do. A model's files may also name them.
 
 use std::path::Path;
 
-use crate::models::ggml::GgmlHeader;
+use crate::models::checkpoint::ModelShape;
 
 /// Most heads of a model without published ones that are aligned, so that memory stays in bounds.
 const MOST_HEADS: usize = 24;
@@ -29,10 +29,10 @@ pub(crate) enum Official {
 
 impl Official {
     /// The model with these sizes. Large v1 and v2 have the same: v2 unless the file's name says v1.
-    pub(crate) fn of(header: &GgmlHeader, path: &Path) -> Option<Self> {
+    pub(crate) fn of(shape: &ModelShape, path: &Path) -> Option<Self> {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let multilingual = header.multilingual();
-        Some(match (header.n_audio_layer, header.n_text_layer, header.n_text_state) {
+        let multilingual = shape.multilingual;
+        Some(match (shape.audio_layers, shape.text_layers, shape.state) {
             (4, 4, 384) if multilingual => Self::Tiny,
             (4, 4, 384) => Self::TinyEn,
             (6, 6, 512) if multilingual => Self::Base,
@@ -41,8 +41,8 @@ impl Official {
             (12, 12, 768) => Self::SmallEn,
             (24, 24, 1024) if multilingual => Self::Medium,
             (24, 24, 1024) => Self::MediumEn,
-            (32, 4, 1280) if header.n_mels == 128 => Self::LargeV3Turbo,
-            (32, 32, 1280) if header.n_mels == 128 => Self::LargeV3,
+            (32, 4, 1280) if shape.mels == 128 => Self::LargeV3Turbo,
+            (32, 32, 1280) if shape.mels == 128 => Self::LargeV3,
             (32, 32, 1280) if name.contains("v1") => Self::LargeV1,
             (32, 32, 1280) => Self::LargeV2,
             _ => return None,
@@ -86,18 +86,19 @@ impl Official {
 }
 
 /// How many of a model's last layers are aligned, all their heads, if it isn't one of OpenAI's.
-pub(crate) fn upper_layers(header: &GgmlHeader) -> usize {
-    ((header.n_text_layer / 2) as usize).min(MOST_HEADS / header.n_text_head as usize).max(1)
+pub(crate) fn upper_layers(shape: &ModelShape) -> usize {
+    (shape.text_layers / 2).min(MOST_HEADS / shape.text_heads).max(1)
 }
 
-/// Layer and head of each that is aligned.
-pub(crate) fn heads(header: &GgmlHeader, path: &Path) -> Vec<(usize, usize)> {
-    match Official::of(header, path) {
-        Some(model) => model.heads().to_vec(),
-        None => {
-            let layers = header.n_text_layer as usize;
-            let upper = layers - upper_layers(header)..layers;
-            upper.flat_map(|layer| (0..header.n_text_head as usize).map(move |head| (layer, head))).collect()
+/// Layer and head of each that is aligned: those that the model's files name (some of them, if they are many), or else
+/// those of its sizes.
+pub(crate) fn heads(shape: &ModelShape, path: &Path, named: Option<&[(usize, usize)]>) -> Vec<(usize, usize)> {
+    match (named, Official::of(shape, path)) {
+        (Some(named), _) => named[named.len().saturating_sub(MOST_HEADS)..].to_vec(),
+        (None, Some(model)) => model.heads().to_vec(),
+        (None, None) => {
+            let upper = shape.text_layers - upper_layers(shape)..shape.text_layers;
+            upper.flat_map(|layer| (0..shape.text_heads).map(move |head| (layer, head))).collect()
         }
     }
 }
@@ -105,41 +106,46 @@ pub(crate) fn heads(header: &GgmlHeader, path: &Path) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::checkpoint::shape::tests::TINY_EN;
 
     /// Sizes of a model: vocabulary, layers of encoder and decoder, width, heads, mel bands.
-    fn header([vocabulary, audio, text, state, heads, mels]: [u32; 6]) -> GgmlHeader {
-        GgmlHeader {
-            n_vocab: vocabulary,
-            n_audio_ctx: 1500,
-            n_audio_state: state,
-            n_audio_head: heads,
-            n_audio_layer: audio,
-            n_text_ctx: 448,
-            n_text_state: state,
-            n_text_head: heads,
-            n_text_layer: text,
-            n_mels: mels,
-            ftype: 1,
-            quantisation_version: 0,
-            weights: "f16",
+    fn shape([vocabulary, audio_layers, text_layers, state, heads, mels]: [usize; 6]) -> ModelShape {
+        ModelShape {
+            vocabulary,
+            mels,
+            state,
+            audio_heads: heads,
+            audio_layers,
+            text_heads: heads,
+            text_layers,
+            multilingual: vocabulary > 51_864,
+            ..TINY_EN
         }
     }
 
     #[test]
     fn sizes_choose_the_heads() {
-        let large = header([51865, 32, 32, 1280, 20, 80]);
-        let official = |header: &GgmlHeader, name: &str| Official::of(header, Path::new(name));
-        assert_eq!(official(&header([51864, 4, 4, 384, 6, 80]), "tiny.bin"), Some(Official::TinyEn));
+        let large = shape([51865, 32, 32, 1280, 20, 80]);
+        let official = |shape: &ModelShape, name: &str| Official::of(shape, Path::new(name));
+        assert_eq!(official(&TINY_EN, "tiny.bin"), Some(Official::TinyEn));
         assert_eq!(official(&large, "ggml-large-v1.bin"), Some(Official::LargeV1));
         assert_eq!(official(&large, "ggml-large.bin"), Some(Official::LargeV2));
-        assert_eq!(official(&header([51866, 32, 4, 1280, 20, 128]), "x"), Some(Official::LargeV3Turbo));
-        assert_eq!(heads(&large, Path::new("x")).len(), 23);
+        assert_eq!(official(&shape([51866, 32, 4, 1280, 20, 128]), "x"), Some(Official::LargeV3Turbo));
+        assert_eq!(heads(&large, Path::new("x"), None).len(), 23);
     }
 
     #[test]
     fn other_models_use_their_upper_layers() {
-        let distil = header([51866, 32, 2, 1280, 20, 128]);
+        let distil = shape([51866, 32, 2, 1280, 20, 128]);
         let expected: Vec<_> = (0..20).map(|head| (1, head)).collect();
-        assert_eq!(heads(&distil, Path::new("x")), expected);
+        assert_eq!(heads(&distil, Path::new("x"), None), expected);
+    }
+
+    #[test]
+    fn a_model_may_name_its_own() {
+        assert_eq!(heads(&TINY_EN, Path::new("x"), Some(&[(1, 2)])), [(1, 2)]);
+        let all: Vec<_> = (0..32).flat_map(|layer| (0..20).map(move |head| (layer, head))).collect();
+        let some = heads(&shape([51865, 32, 32, 1280, 20, 80]), Path::new("x"), Some(&all));
+        assert_eq!((some.len(), some[23]), (24, (31, 19)));
     }
 }

@@ -31,8 +31,8 @@ const PROMPT_BYTES: usize = 2048;
 pub(crate) struct Scope {
     /// What was loaded.
     pub(crate) info: ModelInfo,
-    /// Languages it knows, the first so many of [`LANGUAGES`].
-    pub(crate) languages: usize,
+    /// Codes of the languages that it has tokens for.
+    pub(crate) languages: Vec<&'static str>,
 }
 
 impl Scope {
@@ -98,8 +98,10 @@ impl Scope {
                 "the model knows English only; for '{code}' use a multilingual one (base, small, …)"
             )));
         }
-        if self.info.multilingual && languages::index(code).is_none_or(|index| index >= self.languages) {
-            return Err(EngineError::Options(format!("the model doesn't know '{code}'; use large-v3 or later")));
+        if self.info.multilingual && !self.languages.contains(&code) {
+            return Err(EngineError::Options(format!(
+                "the model doesn't know '{code}'; use another, for Cantonese large-v3 or later"
+            )));
         }
         Ok(Some(code))
     }

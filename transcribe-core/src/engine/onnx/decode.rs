@@ -22,7 +22,6 @@ const POSITION: usize = FRAMES * super::mel::HOP;
 /// Sessions at work on one job. All its calls are about the same audio.
 pub(crate) struct Worker<'a> {
     lease: Lease<'a>,
-    languages: usize,
     heard: Option<Heard>,
 }
 
@@ -33,8 +32,8 @@ struct Heard {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(lease: Lease<'a>, languages: usize) -> Self {
-        Self { lease, languages, heard: None }
+    pub(super) fn new(lease: Lease<'a>) -> Self {
+        Self { lease, heard: None }
     }
 
     /// Runs the encoder, unless it has run in this context, and hands out the decoder.
@@ -64,7 +63,7 @@ impl Decoder for Worker<'_> {
         let special = model.tokens.special;
         let (mut tokens, start) = prefix(model, call);
         let prefix = tokens.len();
-        let most = call.max_tokens.min(model.sizes.text_context - prefix);
+        let most = call.max_tokens.min(model.shape.text_context - prefix);
         let draft = match call.search {
             Search::Greedy if call.temperature == 0.0 => &call.draft[..call.draft.len().min(most - 1)],
             _ => &[],
@@ -73,9 +72,9 @@ impl Decoder for Worker<'_> {
         // Whether there is speech is what the model was taught to say behind the start token.
         let wanted: Vec<i64> = [start].into_iter().chain(prefix - 1..tokens.len()).map(|row| row as i64).collect();
         let mut first = steps.step(&tokens, &State::start(model).map_err(failed)?, &wanted)?;
-        let at_start = &first.logits[..model.sizes.vocabulary];
+        let at_start = &first.logits[..model.shape.vocabulary];
         let no_speech = (at_start[special.no_speech as usize] - logits::log_sum(at_start)).exp();
-        first.logits.drain(..model.sizes.vocabulary);
+        first.logits.drain(..model.shape.vocabulary);
         first.attention.drain(..1);
 
         let rules = Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations };
@@ -88,15 +87,15 @@ impl Decoder for Worker<'_> {
     }
 
     fn detect(&mut self, call: &Call<'_>) -> Result<(usize, f32), EngineError> {
-        let languages = self.languages;
         let mut steps = self.listen(call)?;
-        let special = steps.model.tokens.special;
-        let state = State::start(steps.model).map_err(failed)?;
-        let step = steps.step(&[special.start], &state, &[0])?;
-        let first = special.first_language as usize;
-        let known = &step.logits[first..first + languages];
-        let (language, logit) = logits::likeliest(known);
-        Ok((language as usize, (logit - logits::log_sum(known)).exp()))
+        let model = steps.model;
+        let tokens = &model.tokens;
+        let state = State::start(model).map_err(failed)?;
+        let step = steps.step(&[tokens.special.start], &state, &[0])?;
+        let known: Vec<f32> = tokens.languages.iter().map(|(_, token)| step.logits[*token as usize]).collect();
+        let (likeliest, logit) = logits::likeliest(&known);
+        let language = tokens.languages.get(likeliest as usize).map_or(0, |(language, _)| *language);
+        Ok((language, (logit - logits::log_sum(&known)).exp()))
     }
 }
 
@@ -133,8 +132,8 @@ fn prefix(model: &Model, call: &Call<'_>) -> (Vec<i32>, usize) {
     }
     let start = tokens.len();
     tokens.push(special.start);
-    if let Some(language) = call.language.and_then(languages::index) {
-        tokens.push(special.first_language + language as i32);
+    if let Some(language) = call.language.and_then(languages::index).and_then(|index| model.tokens.language(index)) {
+        tokens.push(language);
         tokens.push(if call.translate { special.translate } else { special.transcribe });
     }
     tokens.push(special.no_timestamps);
@@ -142,7 +141,7 @@ fn prefix(model: &Model, call: &Call<'_>) -> (Vec<i32>, usize) {
 }
 
 fn encode(model: &Model, session: &mut Session, spectrogram: &[f32], positions: usize) -> ort::Result<Heard> {
-    let sizes = model.sizes;
+    let sizes = model.shape;
     let mut outputs = session.run(ort::inputs![
         "mel" => TensorRef::from_array_view(([1, sizes.mels, FRAMES * positions], spectrogram))?,
         "positions" => TensorRef::from_array_view(([positions, sizes.state], model.positions(positions)))?,
@@ -171,10 +170,10 @@ pub(super) struct State {
 impl State {
     /// Before any token.
     fn start(model: &Model) -> ort::Result<Self> {
-        let heads = model.sizes.text_heads;
-        let shape = [1, heads, 0, model.sizes.state / heads];
+        let heads = model.shape.text_heads;
+        let shape = [1, heads, 0, model.shape.state / heads];
         let empty = || Tensor::<f32>::new(&Allocator::default(), shape).map(Tensor::into_dyn);
-        let layers = (0..model.sizes.text_layers).map(|_| Ok((empty()?, empty()?))).collect::<ort::Result<_>>()?;
+        let layers = (0..model.shape.text_layers).map(|_| Ok((empty()?, empty()?))).collect::<ort::Result<_>>()?;
         Ok(Self { layers: Arc::new(layers), length: 0 })
     }
 
@@ -213,7 +212,7 @@ impl Steps<'_> {
     }
 
     fn run(&mut self, tokens: &[i32], state: &State, wanted: &[i64]) -> ort::Result<Step> {
-        let (model, sizes) = (self.model, self.model.sizes);
+        let (model, sizes) = (self.model, self.model.shape);
         let x = model.embed(tokens, state.length)?;
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(2 + 4 * sizes.text_layers);
         inputs.push(("x".into(), TensorRef::from_array_view(([tokens.len(), sizes.state], &x[..]))?.into()));

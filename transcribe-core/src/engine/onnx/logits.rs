@@ -9,14 +9,10 @@ const NEVER: f32 = f32::NEG_INFINITY;
 /// nobody says if `annotations` are to be suppressed, and at the start the end and a space alone
 /// (`SuppressBlank`, `SuppressTokens` in `whisper/decoding.py`).
 pub(super) fn suppress(logits: &mut [f32], tokens: &Tokens, at_start: bool, annotations: bool) {
-    let end = tokens.special.end as usize;
-    if let Some(special) = logits.get_mut(end + 1..) {
-        special.fill(NEVER);
-    }
-    let start = [Some(tokens.special.end), tokens.blank()];
-    let start = start.into_iter().flatten().filter(|_| at_start);
-    for token in tokens.annotations().iter().copied().filter(|_| annotations).chain(start) {
-        if let Some(logit) = logits.get_mut(token as usize) {
+    let signs = tokens.annotations().iter().filter(|_| annotations);
+    let start = tokens.at_start().iter().filter(|_| at_start);
+    for token in tokens.never().iter().chain(signs).chain(start) {
+        if let Some(logit) = logits.get_mut(*token as usize) {
             *logit = NEVER;
         }
     }

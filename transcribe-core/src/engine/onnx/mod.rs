@@ -1,11 +1,12 @@
-//! The engine on ONNX Runtime: graphs are [built](graph) from a ggml file's weights when it is loaded, the decoder's
-//! [loop](decode) runs here.
+//! The engine on ONNX Runtime: graphs are [built](graph) from the weights of a [`Checkpoint`] when it is loaded, the
+//! decoder's [loop](decode) runs here.
 //!
 //! It is made for short contexts on a CPU: 8-bit products, an encoder that is run once for all attempts at the same
 //! context, and a decoder whose caches go from step to step without being copied.
 
 mod decode;
 mod dtw;
+mod embedding;
 mod graph;
 mod logits;
 mod mel;
@@ -25,7 +26,7 @@ use super::job::call::Lender;
 use super::job::Scope;
 use super::languages::LANGUAGES;
 use super::{CancelToken, DecodeOptions, Engine, EngineError, Hypothesis, Job, ModelInfo};
-use crate::models::ggml::GgmlFile;
+use crate::models::checkpoint::Checkpoint;
 
 /// Width of the base model; of larger models the products are large enough to be shared among threads.
 const SMALL_STATE: usize = 512;
@@ -99,7 +100,7 @@ pub struct Onnx {
 }
 
 impl Onnx {
-    /// Loads a ggml file. At most `max_states` jobs run at once; the first state is made here, the others when they
+    /// Loads a ggml file, or a folder of a Hugging Face or CTranslate2 model. At most `max_states` jobs run at once; the first state is made here, the others when they
     /// are needed. `library` is the ONNX Runtime library's path if the user set one.
     pub fn load(
         path: &Path,
@@ -117,16 +118,19 @@ impl Onnx {
             return Err(EngineError::Device { device: device.to_string(), reason });
         }
         let environment = crate::onnxruntime::load(library).map_err(|e| error(e.to_string()))?.environment();
-        let file = GgmlFile::open(path).map_err(|e| error(e.to_string()))?;
-        let header = file.header().clone();
+        let checkpoint = Checkpoint::open(path).map_err(|e| error(e.to_string()))?;
+        let shape = *checkpoint.shape();
         let info = ModelInfo {
-            kind: header.kind().to_owned(),
-            multilingual: header.multilingual(),
-            full_context: header.n_audio_ctx as usize,
+            kind: shape.kind().to_owned(),
+            multilingual: shape.multilingual,
+            full_context: shape.audio_context,
         };
-        let model = Model::new(file, path, precision, environment).map_err(|e| error(e.to_string()))?;
-        let threads_per_job = if model.sizes.state <= SMALL_STATE { 1 } else { usize::MAX };
-        let scope = Scope { info, languages: header.languages().min(LANGUAGES.len()) };
+        let languages = checkpoint.vocabulary().languages();
+        let languages =
+            languages.iter().filter_map(|(place, _)| LANGUAGES.get(*place)).map(|(code, _)| *code).collect();
+        let model = Model::new(checkpoint, precision, environment).map_err(|e| error(e.to_string()))?;
+        let threads_per_job = if shape.state <= SMALL_STATE { 1 } else { usize::MAX };
+        let scope = Scope { info, languages };
         let pool = Pool::new(model, max_states);
         pool.lend(1, &CancelToken::new()).map_err(|e| error(e.to_string()))?;
         Ok(Self { pool, scope, threads_per_job })
@@ -144,7 +148,7 @@ impl Lender for Onnx {
     type Decoder<'a> = Worker<'a>;
 
     fn lend(&self, threads: usize, cancel: &CancelToken) -> Result<Worker<'_>, EngineError> {
-        Ok(Worker::new(self.pool.lend(threads, cancel)?, self.scope.languages))
+        Ok(Worker::new(self.pool.lend(threads, cancel)?))
     }
 
     fn tokenize(&self, text: &str) -> Result<Vec<i32>, EngineError> {

@@ -4,31 +4,28 @@
 //! its products. A session runs one call at a time and has its number of threads for life; [`Pool`] makes them when
 //! they are needed and lends them out.
 
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights};
 use ort::session::Session;
-use ort::value::DynValue;
 
-use super::graph::decoder::HEAD;
-use super::graph::quantise::Steps;
-use super::graph::weights::{Sizes, WeightError, Weights};
+use super::embedding::Embedding;
+use super::graph::weights::{WeightError, Weights};
 use super::graph::{decoder, encoder, Graph, Precision};
 use super::mel::Mel;
 use super::tokens::Tokens;
 use crate::engine::job::alignment;
 use crate::engine::{CancelToken, EngineError};
-use crate::models::ggml::GgmlFile;
+use crate::models::checkpoint::{Checkpoint, ModelShape};
 
 /// How often a job that waits for a session looks whether it was cancelled.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
 /// What all sessions of a model share.
 pub(super) struct Model {
-    pub(super) sizes: Sizes,
+    pub(super) shape: ModelShape,
     pub(super) tokens: Tokens,
     pub(super) mel: Mel,
     /// Layer and head of each cross-attention that is aligned with the audio.
@@ -39,16 +36,9 @@ pub(super) struct Model {
     decoder_positions: Vec<f32>,
     encoder: Graph,
     decoder: Graph,
-    head: Head,
+    embedding: Embedding,
     prepacked: PrepackedWeights,
     environment: &'static Environment,
-}
-
-/// The decoder's output weights, [state, vocabulary], which are its token embedding, too.
-struct Head {
-    weights: Arc<DynValue>,
-    /// Of each token, if the weights are bytes.
-    scales: Option<Arc<DynValue>>,
 }
 
 /// Names of the decoder's inputs and outputs, a layer each.
@@ -83,38 +73,39 @@ impl Names {
 }
 
 impl Model {
-    /// Builds the graphs of a model file.
+    /// Builds the graphs of a model.
     pub(super) fn new(
-        file: GgmlFile,
-        path: &Path,
+        checkpoint: Checkpoint,
         precision: Precision,
         environment: &'static Environment,
     ) -> Result<Self, WeightError> {
-        let tokens = Tokens::new(file.header(), file.vocabulary());
-        let mel = Mel::new(file.filters());
-        let aligned = alignment::heads(file.header(), path);
+        let shape = *checkpoint.shape();
+        let tokens = Tokens::new(checkpoint.vocabulary(), checkpoint.advice());
+        let mel = Mel::new(&checkpoint.filters());
+        let named = checkpoint.advice().alignment_heads.as_deref();
+        let aligned = alignment::heads(&shape, checkpoint.path(), named);
         let mut layers: Vec<usize> = aligned.iter().map(|(layer, _)| *layer).collect();
         layers.dedup();
-        let mut weights = Weights::new(file);
+        let mut weights = Weights::new(checkpoint);
         let encoder = encoder::build(&mut weights, precision)?;
         let decoder = decoder::build(&mut weights, precision, &layers)?;
-        let find = |name: &str| decoder.weights.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-        let head = Head {
-            weights: find(HEAD).ok_or_else(|| ort::Error::new("the graph has no head"))?,
-            scales: find(&format!("{HEAD}.scale")),
+        let embedding = if shape.tied {
+            Embedding::of_head(&decoder)?
+        } else {
+            Embedding::own(weights.embedding()?, precision, &shape)
         };
         Ok(Self {
-            sizes: weights.sizes(),
+            shape,
             tokens,
             mel,
             aligned,
             meters: super::Meters::default(),
-            names: Names::new(weights.sizes().text_layers),
+            names: Names::new(shape.text_layers),
             encoder_positions: weights.positions("encoder")?,
             decoder_positions: weights.positions("decoder")?,
             encoder,
             decoder,
-            head,
+            embedding,
             prepacked: PrepackedWeights::new(),
             environment,
         })
@@ -122,29 +113,15 @@ impl Model {
 
     /// The encoder's positional embedding for a context of so many positions: [positions, state].
     pub(super) fn positions(&self, positions: usize) -> &[f32] {
-        &self.encoder_positions[..positions * self.sizes.state]
+        &self.encoder_positions[..positions * self.shape.state]
     }
 
     /// Token and positional embeddings of `tokens` that begin at `position`: [tokens, state].
     pub(super) fn embed(&self, tokens: &[i32], position: usize) -> ort::Result<Vec<f32>> {
-        let (state, vocabulary) = (self.sizes.state, self.sizes.vocabulary);
+        let state = self.shape.state;
         let mut x = self.decoder_positions[position * state..][..tokens.len() * state].to_vec();
-        let token = |token: i32| (token.max(0) as usize).min(vocabulary - 1);
-        if let Some(scales) = &self.head.scales {
-            let steps = Steps::of(&self.head.weights)?;
-            let (_, scales) = scales.try_extract_tensor::<f32>()?;
-            for (row, number) in x.chunks_exact_mut(state).zip(tokens) {
-                let column = token(*number);
-                for (k, value) in row.iter_mut().enumerate() {
-                    *value += scales[column] * steps.get(k * vocabulary + column);
-                }
-            }
-        } else {
-            let (_, numbers) = self.head.weights.try_extract_tensor::<f32>()?;
-            for (row, number) in x.chunks_exact_mut(state).zip(tokens) {
-                let column = token(*number);
-                row.iter_mut().enumerate().for_each(|(k, value)| *value += numbers[k * vocabulary + column]);
-            }
+        for (row, token) in x.chunks_exact_mut(state).zip(tokens) {
+            self.embedding.add((*token).max(0) as usize, row)?;
         }
         Ok(x)
     }

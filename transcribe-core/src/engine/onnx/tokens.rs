@@ -1,12 +1,8 @@
-//! Whisper's tokens: text to tokens and back, the special ones, and those that are never to be chosen.
-//!
-//! The order of the special tokens is the same in all models (`whisper/tokenizer.py`): end of text, start of
-//! transcript, the languages, translate, transcribe, start of a language model's text, start of what was said before,
-//! no speech, no timestamps, and the timestamps.
+//! Whisper's tokens: text to tokens and back, and those that are never to be chosen.
 
 use std::collections::HashMap;
 
-use crate::models::ggml::GgmlHeader;
+use crate::models::checkpoint::{Advice, Special, Vocabulary};
 
 /// Signs that are no speech: they begin annotations. With and without a space in front.
 const ANNOTATIONS: &str =
@@ -17,73 +13,59 @@ const NOTES: &str = "♩ ♪ ♫ ♬ ♭ ♮ ♯";
 /// Dashes and quotes are none within a word, but they are at the start of one.
 const ANNOTATIONS_AT_START: [&str; 2] = [" -", " '"];
 
-/// The tokens that are no text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Special {
-    /// Ends the text; all below it are text.
-    pub(super) end: i32,
-    /// Starts the transcript.
-    pub(super) start: i32,
-    /// The first language's.
-    pub(super) first_language: i32,
-    pub(super) translate: i32,
-    pub(super) transcribe: i32,
-    /// Starts what was said before.
-    pub(super) previous: i32,
-    pub(super) no_speech: i32,
-    pub(super) no_timestamps: i32,
-}
-
-impl Special {
-    /// Those of a model with this header.
-    pub(super) fn new(header: &GgmlHeader) -> Self {
-        let end = if header.multilingual() { 50_257 } else { 50_256 };
-        // English-only models have the tokens of 99 languages, too.
-        let languages = header.languages().max(99) as i32;
-        let translate = end + 2 + languages;
-        Self {
-            end,
-            start: end + 1,
-            first_language: end + 2,
-            translate,
-            transcribe: translate + 1,
-            previous: translate + 3,
-            no_speech: translate + 4,
-            no_timestamps: translate + 5,
-        }
-    }
-}
-
 /// A model's vocabulary.
 pub(super) struct Tokens {
     pub(super) special: Special,
+    /// Place in [`LANGUAGES`](crate::engine::languages::LANGUAGES) and token of each language.
+    pub(super) languages: Vec<(usize, i32)>,
     texts: Vec<Vec<u8>>,
     numbers: HashMap<Vec<u8>, i32>,
     longest: usize,
     annotations: Vec<i32>,
+    at_start: Vec<i32>,
+    never: Vec<i32>,
 }
 
 impl Tokens {
-    /// From the texts in a model file.
-    pub(super) fn new(header: &GgmlHeader, vocabulary: &[Vec<u8>]) -> Self {
-        let special = Special::new(header);
-        let texts: Vec<Vec<u8>> = vocabulary.iter().take(special.end as usize).cloned().collect();
+    /// From what a model's files say.
+    pub(super) fn new(vocabulary: &Vocabulary, advice: &Advice) -> Self {
+        let special = vocabulary.special();
+        let texts = vocabulary.texts().to_vec();
         let mut numbers = HashMap::with_capacity(texts.len());
-        for (number, text) in (0..).zip(&texts) {
+        for (number, text) in (0..).zip(&texts).filter(|(_, text)| !text.is_empty()) {
             numbers.entry(text.clone()).or_insert(number);
         }
         let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+        let never = (0..).zip(&texts).filter(|(number, text)| text.is_empty() && *number != special.end);
+        let never = never.map(|(number, _)| number).collect();
+        let languages = vocabulary.languages().to_vec();
+        let (annotations, at_start) = (Vec::new(), Vec::new());
+        let mut tokens = Self { special, languages, texts, numbers, longest, annotations, at_start, never };
+        tokens.annotations = match &advice.suppressed {
+            // Tokens that are no text never come anyway, but the end must.
+            Some(all) => all.iter().copied().filter(|token| *token != special.end).collect(),
+            None => tokens.signs(),
+        };
+        let blank = tokens.numbers.get(b" ".as_slice()).copied();
+        tokens.at_start = match &advice.suppressed_at_start {
+            Some(all) => all.clone(),
+            None => [Some(special.end), blank].into_iter().flatten().collect(),
+        };
+        tokens
+    }
+
+    /// The tokens of signs that nobody says.
+    fn signs(&self) -> Vec<i32> {
         let signs = ANNOTATIONS.split(' ').flat_map(|sign| [sign.to_owned(), format!(" {sign}")]);
         let signs = signs.chain(ANNOTATIONS_AT_START.map(str::to_owned));
-        let annotations = signs.filter_map(|sign| numbers.get(sign.as_bytes()).copied()).collect();
-        let mut tokens = Self { special, texts, numbers, longest, annotations };
+        let mut all: Vec<i32> = signs.filter_map(|sign| self.numbers.get(sign.as_bytes()).copied()).collect();
+        let blank = self.numbers.get(b" ".as_slice());
         for note in NOTES.split(' ').flat_map(|note| [note.to_owned(), format!(" {note}")]) {
-            let first = tokens.tokenize(&note).first().copied().filter(|first| Some(*first) != tokens.blank());
-            tokens.annotations.extend(first);
+            all.extend(self.tokenize(&note).first().filter(|first| Some(*first) != blank));
         }
-        tokens.annotations.sort_unstable();
-        tokens.annotations.dedup();
-        tokens
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The bytes of a token of text; none for others.
@@ -96,9 +78,19 @@ impl Tokens {
         &self.annotations
     }
 
-    /// The space alone, which starts no text.
-    pub(super) fn blank(&self) -> Option<i32> {
-        self.numbers.get(b" ".as_slice()).copied()
+    /// What starts no text: its end, and a space alone.
+    pub(super) fn at_start(&self) -> &[i32] {
+        &self.at_start
+    }
+
+    /// What is no text, the end not among it.
+    pub(super) fn never(&self) -> &[i32] {
+        &self.never
+    }
+
+    /// The token of a language, by its place in [`LANGUAGES`](crate::engine::languages::LANGUAGES).
+    pub(super) fn language(&self, index: usize) -> Option<i32> {
+        self.languages.iter().find(|(place, _)| *place == index).map(|(_, token)| *token)
     }
 
     /// The tokens of a text: of each word the longest token that it begins with, and so on. (A model file has no merge
@@ -161,23 +153,15 @@ fn words(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::ggml::GgmlFile;
+    use crate::models::checkpoint::Checkpoint;
 
     fn tiny_en() -> Tokens {
-        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ggml-tiny.en-q8_0.bin");
-        let file = GgmlFile::open(model.as_ref()).unwrap();
-        Tokens::new(file.header(), file.vocabulary())
+        advised(&Advice::default())
     }
 
-    #[test]
-    fn special_tokens_stand_where_the_reference_has_them() {
+    fn advised(advice: &Advice) -> Tokens {
         let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ggml-tiny.en-q8_0.bin");
-        let english = GgmlFile::open(model.as_ref()).unwrap().header().clone();
-        let special = |n_vocab| Special::new(&GgmlHeader { n_vocab, ..english.clone() });
-        let of = |s: Special| (s.end, s.start, s.translate, s.transcribe, s.previous, s.no_speech, s.no_timestamps);
-        assert_eq!(of(special(51_864)), (50_256, 50_257, 50_357, 50_358, 50_360, 50_361, 50_362));
-        assert_eq!(of(special(51_865)), (50_257, 50_258, 50_358, 50_359, 50_361, 50_362, 50_363));
-        assert_eq!(of(special(51_866)), (50_257, 50_258, 50_359, 50_360, 50_362, 50_363, 50_364));
+        Tokens::new(Checkpoint::open(model.as_ref()).unwrap().vocabulary(), advice)
     }
 
     #[test]
@@ -206,5 +190,32 @@ mod tests {
         }
         assert!(texts.contains(&"♪".as_bytes()) || texts.contains(&&"♪".as_bytes()[..2]), "{texts:?}");
         assert!(!texts.contains(&b"-".as_slice()) && !texts.contains(&b"'".as_slice()));
+    }
+
+    /// The lists for tiny.en as faster-whisper's `config.json` has them.
+    #[test]
+    fn what_is_never_chosen_is_what_the_reference_suppresses() {
+        let tokens = tiny_en();
+        let reference = [
+            1, 2, 7, 8, 9, 10, 14, 25, 26, 27, 28, 29, 31, 58, 59, 60, 61, 62, 63, 90, 91, 92, 93, 357, 366, 438, 532,
+            685, 705, 796, 930, 1058, 1220, 1267, 1279, 1303, 1343, 1377, 1391, 1635, 1782, 1875, 2162, 2361, 2488,
+            3467, 4008, 4211, 4600, 4808, 5299, 5855, 6329, 7203, 9609, 9959, 10563, 10786, 11420, 11709, 11907, 13163,
+            13697, 13700, 14808, 15306, 16410, 16791, 17992, 19203, 19510, 20724, 22305, 22935, 27007, 30109, 30420,
+            33409, 34949, 40283, 40493, 40549, 47282, 49146,
+        ];
+        assert_eq!(tokens.annotations(), reference);
+        assert_eq!(tokens.at_start(), [50_256, 220]);
+        assert_eq!(tokens.never(), (50_257..51_864).collect::<Vec<i32>>());
+    }
+
+    #[test]
+    fn a_models_own_lists_go_before_ours() {
+        let advice = Advice {
+            suppressed: Some(vec![5, 50_256, 50_300]),
+            suppressed_at_start: Some(vec![7]),
+            ..Advice::default()
+        };
+        let tokens = advised(&advice);
+        assert_eq!((tokens.annotations(), tokens.at_start()), (&[5, 50_300][..], &[7][..]));
     }
 }

@@ -5,20 +5,20 @@ use std::path::Path;
 use whisper_rs::{DtwMode, DtwModelPreset, DtwParameters};
 
 use crate::engine::job::alignment::{heads, upper_layers, Official};
-use crate::models::ggml::GgmlHeader;
+use crate::models::checkpoint::ModelShape;
 
 /// Most tokens the alignment sees: whisper.cpp decodes at most 220, plus the task tokens.
 const MOST_TOKENS: usize = 232;
 
 /// Whose cross-attention is aligned with the audio. The preset must match the file.
-pub(super) fn parameters(header: &GgmlHeader, path: &Path) -> DtwParameters<'static> {
-    let mode = match Official::of(header, path) {
+pub(super) fn parameters(shape: &ModelShape, path: &Path) -> DtwParameters<'static> {
+    let mode = match Official::of(shape, path) {
         Some(model) => DtwMode::ModelPreset { model_preset: preset(model) },
-        None => DtwMode::TopMost { n_top: upper_layers(header) as i32 },
+        None => DtwMode::TopMost { n_top: upper_layers(shape) as i32 },
     };
     // whisper.cpp keeps four copies of the attention and three of its mean; it aborts when memory runs out.
-    let matrix = MOST_TOKENS * header.n_audio_ctx as usize * size_of::<f32>();
-    DtwParameters { mode, dtw_mem_size: matrix * (4 * heads(header, path).len() + 8) + (16 << 20) }
+    let matrix = MOST_TOKENS * shape.audio_context * size_of::<f32>();
+    DtwParameters { mode, dtw_mem_size: matrix * (4 * heads(shape, path, None).len() + 8) + (16 << 20) }
 }
 
 fn preset(model: Official) -> DtwModelPreset {

@@ -24,7 +24,7 @@ use crate::models::ggml;
 /// H200: 68 times real time with one job, 699 with 16, 395 with 24).
 const GPU_JOBS: usize = 16;
 /// Width of the base model; of larger models the products are large enough to be shared among threads.
-const SMALL_STATE: u32 = 512;
+const SMALL_STATE: usize = 512;
 
 /// The GPUs that this build can use, in the order of `gpu:0`, `gpu:1`, …; none in a build without GPU support. Asking an
 /// NVIDIA GPU takes some of its memory for the process.
@@ -60,16 +60,16 @@ impl WhisperCpp {
         let error = |reason: String| EngineError::Load { path: path.to_owned(), reason };
         logging::install();
         let gpu = gpu::resolve(device)?;
-        let header = ggml::inspect(path).map_err(|e| error(e.to_string()))?;
+        let shape = ggml::inspect(path).map_err(|e| error(e.to_string()))?.shape;
         let mut params = WhisperContextParameters::new();
         params.use_gpu(gpu.is_some()).gpu_device(gpu.unwrap_or(0)).flash_attn(false);
-        params.dtw_parameters(alignment::parameters(&header, path));
+        params.dtw_parameters(alignment::parameters(&shape, path));
         let context = WhisperContext::new_with_params(path, params)
             .map_err(|_| error("whisper.cpp can't read it, or memory ran out; its log says why".to_owned()))?;
         let info = ModelInfo {
             kind: context.model_type_readable_str().unwrap_or("unknown").to_owned(),
             multilingual: context.is_multilingual(),
-            full_context: header.n_audio_ctx as usize,
+            full_context: shape.audio_context,
         };
         let free = || gpu.map(gpu::free);
         let before = free();
@@ -82,10 +82,11 @@ impl WhisperCpp {
         let pool = pool.limited_to(fit);
         let threads_per_job = match gpu {
             Some(_) => 1,
-            None if header.n_text_state <= SMALL_STATE => 1,
+            None if shape.state <= SMALL_STATE => 1,
             None => usize::MAX,
         };
-        let scope = Scope { info, languages: header.languages().min(LANGUAGES.len()) };
+        let languages = LANGUAGES.iter().take(shape.languages()).map(|(code, _)| *code).collect();
+        let scope = Scope { info, languages };
         Ok(Self { pool, scope, threads_per_job })
     }
 }
@@ -131,7 +132,7 @@ impl Lender for WhisperCpp {
     fn lend(&self, _threads: usize, cancel: &CancelToken) -> Result<Borrowed<'_>, EngineError> {
         let lease = self.pool.lend(cancel)?;
         let about = logging::About::job(cancel);
-        Ok(Borrowed { lease, context: self.pool.context(), languages: self.scope.languages, _about: about })
+        Ok(Borrowed { lease, context: self.pool.context(), languages: self.scope.languages.len(), _about: about })
     }
 
     fn tokenize(&self, text: &str) -> Result<Vec<i32>, EngineError> {

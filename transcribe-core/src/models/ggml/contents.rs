@@ -55,9 +55,9 @@ impl GgmlFile {
         &self.contents.filters
     }
 
-    /// Bytes of each token that is in the file, the text tokens at least.
-    pub fn vocabulary(&self) -> &[Vec<u8>] {
-        &self.contents.vocabulary
+    /// Bytes of each token that is in the file, the text tokens at least; the second time there are none.
+    pub(crate) fn take_vocabulary(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.contents.vocabulary)
     }
 
     /// The numbers of the tensor called `name`, row by row. Errors: there is none, its type can't be read, or the file
@@ -71,13 +71,8 @@ impl GgmlFile {
         let mut bytes = vec![0; located.bytes as usize];
         let result = self.file.seek(SeekFrom::Start(located.offset)).and_then(|_| self.file.read_exact(&mut bytes));
         result.map_err(|source| ModelError::Unreadable { path: self.path.clone(), source })?;
-        dequantise(&bytes, located.kind.name).ok_or_else(|| {
-            bad(format!(
-                "its weights are of type {}, which only whisper.cpp reads; set the engine to whisper-cpp, or use a file \
-                 in f16, q8_0, q5_1, q5_0, q4_1 or q4_0",
-                located.kind.name
-            ))
-        })
+        dequantise(&bytes, located.kind.name)
+            .ok_or_else(|| bad(format!("its weights are of type {}, which can't be read", located.kind.name)))
     }
 }
 
@@ -92,9 +87,9 @@ mod tests {
         let path = folder.path().join("model.bin");
         std::fs::write(&path, sample::model(0)).unwrap();
         let mut file = GgmlFile::open(&path).unwrap();
-        assert_eq!((file.header().n_audio_state, file.filters().len()), (32, 80 * 201));
-        assert_eq!(file.vocabulary().len(), 50_257);
-        assert_eq!(file.vocabulary()[7], [7]);
+        assert_eq!((file.header().shape.state, file.filters().len()), (32, 80 * 201));
+        let vocabulary = file.take_vocabulary();
+        assert_eq!((vocabulary.len(), &vocabulary[7][..]), (50_257, &[7][..]));
         assert_eq!(file.tensor("encoder.conv1.weight").unwrap(), [0.0; 3 * 80 * 32]);
         assert_eq!(file.tensor("decoder.blocks.0.mlp.0.weight").unwrap().len(), 32 * 128);
         assert!(file.tensor("decoder.blocks.1.mlp.0.weight").unwrap_err().to_string().contains("no tensor"));

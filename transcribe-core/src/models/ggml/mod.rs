@@ -8,20 +8,26 @@
 mod contents;
 mod dequantise;
 mod foreign;
-mod reader;
-#[cfg(test)]
-mod sample;
+mod k_quants;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod sample;
 mod tensors;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
 pub use self::contents::GgmlFile;
 use self::contents::{Contents, Located};
-use self::reader::{Defect, Reader};
 use self::tensors::{Expected, TensorType};
+use super::checkpoint::shape::{
+    AUDIO_CONTEXT, ENGLISH_VOCABULARY, MOST_HEADS, MOST_LAYERS, TEXT_CONTEXT, WIDEST_STATE,
+};
+use super::checkpoint::vocabulary::is_multilingual;
+use super::checkpoint::ModelShape;
 use super::error::ModelError;
+use super::reader::{Defect, Reader};
+use super::{folder, numbers};
 
 /// The first four bytes, little-endian.
 const MAGIC: u32 = 0x6767_6d6c;
@@ -29,84 +35,24 @@ const MAGIC: u32 = 0x6767_6d6c;
 const VERSION_FACTOR: i32 = 1000;
 /// Frequencies of the spectrum that the mel filters weigh; the loader's FFT has this size without asking.
 const FREQUENCIES: i32 = 201;
-/// Encoder positions in Whisper's 30 s.
-const AUDIO_CONTEXT: u32 = 1500;
-/// Decoder positions.
-const TEXT_CONTEXT: u32 = 448;
-/// Vocabulary of the English models; multilingual ones have one more, those with Cantonese two more.
-const ENGLISH_VOCABULARY: u32 = 51_864;
-/// Tokens of a multilingual model that aren't languages.
-const OTHER_TOKENS: usize = 51_766;
 /// Text tokens: the special ones that follow needn't be in the file.
 const TEXT_TOKENS: u32 = 50_256;
 /// Longest token believed, bytes; the longest known has 128.
 const LONGEST_TOKEN: u32 = 1024;
 /// Longest tensor name believed, bytes; the longest known has 43.
 const LONGEST_NAME: i32 = 64;
-/// Most layers, heads and width believed, far above the largest model's 32, 20 and 1280.
-const MOST_LAYERS: u32 = 128;
-const MOST_HEADS: u32 = 128;
-const WIDEST_STATE: u32 = 8192;
 
 /// What a valid model file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GgmlHeader {
-    /// Tokens, special ones included.
-    pub n_vocab: u32,
-    /// Encoder positions.
-    pub n_audio_ctx: u32,
-    /// Width of the encoder.
-    pub n_audio_state: u32,
-    /// Attention heads of the encoder.
-    pub n_audio_head: u32,
-    /// Layers of the encoder.
-    pub n_audio_layer: u32,
-    /// Decoder positions.
-    pub n_text_ctx: u32,
-    /// Width of the decoder.
-    pub n_text_state: u32,
-    /// Attention heads of the decoder.
-    pub n_text_head: u32,
-    /// Layers of the decoder.
-    pub n_text_layer: u32,
-    /// Mel bands.
-    pub n_mels: u32,
+    /// The model's sizes.
+    pub shape: ModelShape,
     /// ggml's number for the type of most weights, without the quantisation's version.
     pub ftype: u32,
     /// Version of the quantisation, 0 where there is none.
     pub quantisation_version: u32,
     /// Type of most weights as ggml spells it: `f16`, `q5_1`, ….
     pub weights: &'static str,
-}
-
-impl GgmlHeader {
-    /// Whether the model knows languages other than English.
-    pub fn multilingual(&self) -> bool {
-        self.n_vocab > ENGLISH_VOCABULARY
-    }
-
-    /// Languages the model knows; 1 for English-only models. The tokens that aren't text or languages are as many in
-    /// all models.
-    pub fn languages(&self) -> usize {
-        if self.multilingual() {
-            self.n_vocab as usize - OTHER_TOKENS
-        } else {
-            1
-        }
-    }
-
-    /// Size as whisper.cpp names it, from the encoder's layers: `tiny`, `base`, `small`, `medium`, `large`, or
-    /// `custom`.
-    pub fn kind(&self) -> &'static str {
-        match self.n_audio_layer {
-            4 => "tiny",
-            6 => "base",
-            12 => "small",
-            24 => "medium",
-            32 => "large",
-            _ => "custom",
-        }
-    }
 }
 
 /// Checks that whisper.cpp can load the file at `path`, and tells what it is.
@@ -117,21 +63,27 @@ pub fn inspect(path: &Path) -> Result<GgmlHeader, ModelError> {
 
 /// The file and its length.
 fn open(path: &Path) -> Result<(File, u64), ModelError> {
-    let not_a_model = |reason: &str| ModelError::NotAModel { path: path.into(), reason: reason.into() };
-    let unreadable = |source| ModelError::Unreadable { path: path.into(), source };
+    if path.is_dir() {
+        let reason =
+            "it is a folder, and whisper.cpp reads files in ggml format only; give the ggml .bin file itself, or \
+                      set the engine to onnx, which reads folders of Hugging Face and CTranslate2 models";
+        return Err(ModelError::NotAModel { path: path.into(), reason: reason.into() });
+    }
+    folder::open(path)
+}
 
-    // Asked before opening: a named pipe would block.
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(not_a_model("it is a folder; give the ggml .bin file itself"));
+/// Walks a file in memory.
+#[cfg(fuzzing)]
+pub(super) fn walk(file: impl Read + Seek, len: u64) -> Result<(), String> {
+    read(file, len, Some(&mut Contents::default())).map(drop).map_err(|defect| format!("{defect:?}"))
+}
+
+/// Reads as many blocks of each type as there are in `bytes`.
+#[cfg(fuzzing)]
+pub(super) fn dequantise_all(bytes: &[u8]) {
+    for kind in ["f32", "f16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"] {
+        let _ = dequantise::dequantise(bytes, kind);
     }
-    if !metadata.is_file() {
-        return Err(not_a_model("it is not a regular file"));
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    // The opened file's own length: another may have taken its place since.
-    let len = file.metadata().map_err(unreadable)?.len();
-    Ok((file, len))
 }
 
 /// Walks a file; what it passes goes into `contents` if somebody wants it.
@@ -142,8 +94,14 @@ fn read(file: impl Read + Seek, len: u64, mut contents: Option<&mut Contents>) -
     let mut file = Reader::new(file, len);
     let start = file.peek(foreign::PREFIX)?;
     if let Some(found) = foreign::recognise(start, len) {
+        let mend = if found.contains("safetensors") || found.contains("CTranslate2") {
+            "give the folder that it lies in, for the engine on ONNX Runtime; "
+        } else {
+            ""
+        };
         return Err(Defect::Bad(format!(
-            "this looks like {found}; whisper.cpp wants a ggml .bin file, as `ggml-base.bin` of ggerganov/whisper.cpp"
+            "this looks like {found}; {mend}whisper.cpp wants a ggml .bin file, as `ggml-base.bin` of \
+             ggerganov/whisper.cpp"
         )));
     }
     if file.u32()? != MAGIC {
@@ -165,15 +123,16 @@ fn read_header(file: &mut Reader<impl Read + Seek>) -> Result<(GgmlHeader, &'sta
             _ => Err(Defect::Bad(format!("{name} is {value}; {from} to {to} would be believed"))),
         }
     };
-    let n_vocab = field("n_vocab", ENGLISH_VOCABULARY, ENGLISH_VOCABULARY + 2)?;
-    let n_audio_ctx = field("n_audio_ctx", AUDIO_CONTEXT, AUDIO_CONTEXT)?;
-    let n_audio_state = field("n_audio_state", 2, WIDEST_STATE)?;
-    let n_audio_head = field("n_audio_head", 1, MOST_HEADS)?;
-    let n_audio_layer = field("n_audio_layer", 1, MOST_LAYERS)?;
-    let n_text_ctx = field("n_text_ctx", TEXT_CONTEXT, TEXT_CONTEXT)?;
-    let n_text_state = field("n_text_state", n_audio_state, n_audio_state)?;
-    let n_text_head = field("n_text_head", 1, MOST_HEADS)?;
-    let n_text_layer = field("n_text_layer", 1, MOST_LAYERS)?;
+    let english = ENGLISH_VOCABULARY as u32;
+    let n_vocab = field("n_vocab", english, english + 2)?;
+    let n_audio_ctx = field("n_audio_ctx", AUDIO_CONTEXT as u32, AUDIO_CONTEXT as u32)?;
+    let n_audio_state = field("n_audio_state", 2, WIDEST_STATE as u32)?;
+    let n_audio_head = field("n_audio_head", 1, MOST_HEADS as u32)?;
+    let n_audio_layer = field("n_audio_layer", 1, MOST_LAYERS as u32)?;
+    let n_text_ctx = field("n_text_ctx", TEXT_CONTEXT as u32, TEXT_CONTEXT as u32)?;
+    field("n_text_state", n_audio_state, n_audio_state)?;
+    let n_text_head = field("n_text_head", 1, MOST_HEADS as u32)?;
+    let n_text_layer = field("n_text_layer", 1, MOST_LAYERS as u32)?;
     let n_mels = field("n_mels", 80, 128)?;
     let ftype = field("ftype", 0, i32::MAX as u32)? as i32;
 
@@ -201,17 +160,24 @@ fn read_header(file: &mut Reader<impl Read + Seek>) -> Result<(GgmlHeader, &'sta
             weights.block, weights.name
         )));
     }
+    let state = n_audio_state as usize;
+    let shape = ModelShape {
+        vocabulary: n_vocab as usize,
+        mels: n_mels as usize,
+        audio_context: n_audio_ctx as usize,
+        text_context: n_text_ctx as usize,
+        state,
+        audio_heads: n_audio_head as usize,
+        audio_layers: n_audio_layer as usize,
+        audio_inner: 4 * state,
+        text_heads: n_text_head as usize,
+        text_layers: n_text_layer as usize,
+        text_inner: 4 * state,
+        multilingual: is_multilingual(n_vocab as usize),
+        tied: true,
+    };
     let header = GgmlHeader {
-        n_vocab,
-        n_audio_ctx,
-        n_audio_state,
-        n_audio_head,
-        n_audio_layer,
-        n_text_ctx,
-        n_text_state,
-        n_text_head,
-        n_text_layer,
-        n_mels,
+        shape,
         ftype: ftype.unsigned_abs(),
         quantisation_version: version.unsigned_abs(),
         weights: weights.name,
@@ -225,17 +191,17 @@ fn read_filters(
     contents: Option<&mut Contents>,
 ) -> Result<(), Defect> {
     let (bands, frequencies) = (file.i32()?, file.i32()?);
-    if i64::from(bands) != i64::from(header.n_mels) || frequencies != FREQUENCIES {
+    if i64::from(bands) != header.shape.mels as i64 || frequencies != FREQUENCIES {
         return Err(Defect::Bad(format!(
             "its mel filters are {bands} × {frequencies}; {} × {FREQUENCIES} are expected",
-            header.n_mels
+            header.shape.mels
         )));
     }
-    let bytes = u64::from(header.n_mels) * FREQUENCIES as u64 * 4;
+    let bytes = header.shape.mels as u64 * FREQUENCIES as u64 * 4;
     let Some(contents) = contents else { return file.skip(bytes, "mel filters") };
     let mut weights = vec![0; bytes as usize]; // 100 kB at most
     file.fill(&mut weights)?;
-    contents.filters = weights.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    contents.filters = numbers::singles(&weights);
     Ok(())
 }
 
@@ -245,10 +211,10 @@ fn read_vocabulary(
     mut contents: Option<&mut Contents>,
 ) -> Result<(), Defect> {
     let tokens = file.u32()?;
-    if !(TEXT_TOKENS..=header.n_vocab).contains(&tokens) {
+    if !(TEXT_TOKENS..=header.shape.vocabulary as u32).contains(&tokens) {
         return Err(Defect::Bad(format!(
             "its vocabulary has {tokens} tokens; {TEXT_TOKENS} to {} are expected",
-            header.n_vocab
+            header.shape.vocabulary
         )));
     }
     for token in 0..tokens {
@@ -274,7 +240,7 @@ fn walk_tensors(
     weights: &'static TensorType,
     mut contents: Option<&mut Contents>,
 ) -> Result<(), Defect> {
-    let mut missing = Expected::all(header, weights);
+    let mut missing = Expected::all(&header.shape, weights);
     while !file.at_end() {
         if missing.is_empty() {
             return Err(Defect::Bad(format!("{} bytes stand behind the last tensor; download it again", file.left())));

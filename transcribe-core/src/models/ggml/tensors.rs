@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::GgmlHeader;
+use crate::models::checkpoint::shape::Role;
+use crate::models::checkpoint::ModelShape;
 
 /// How ggml stores numbers.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) struct TensorType {
     /// Numbers in a block.
     pub(super) block: u64,
     /// Bytes of a block.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 const fn tensor_type(id: i32, file_type: i32, name: &'static str, block: u64, bytes: u64) -> TensorType {
@@ -39,6 +40,12 @@ static QUANTISED: [TensorType; 10] = [
     tensor_type(13, 13, "q5_k", 256, 176),
     tensor_type(14, 14, "q6_k", 256, 210),
 ];
+
+/// The quantised types, for tests of each.
+#[cfg(all(test, feature = "whisper-cpp"))]
+pub(super) fn quantised() -> &'static [TensorType] {
+    &QUANTISED
+}
 
 impl TensorType {
     /// The type that a file's header names.
@@ -105,51 +112,24 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// All tensors of a model with this header, whose big matrices are of type `weights`.
-    pub(super) fn all(header: &GgmlHeader, weights: &'static TensorType) -> Self {
-        let (state, mels) = (i64::from(header.n_audio_state), i64::from(header.n_mels));
-        let mut tensors = BTreeMap::new();
-        let mut add = |name: String, shape: [i64; 3], kind: &'static TensorType| {
-            tensors.insert(name, (Tensor { shape, kind }, false));
-        };
+    /// All tensors of a model of this shape, whose big matrices are of type `weights`.
+    pub(super) fn all(shape: &ModelShape, weights: &'static TensorType) -> Self {
         let filters = if weights.id == F32.id { &F32 } else { &F16 };
-
-        add("encoder.positional_embedding".into(), [state, i64::from(header.n_audio_ctx), 1], &F32);
-        add("encoder.conv1.weight".into(), [3, mels, state], filters);
-        add("encoder.conv1.bias".into(), [1, state, 1], &F32);
-        add("encoder.conv2.weight".into(), [3, state, state], filters);
-        add("encoder.conv2.bias".into(), [1, state, 1], &F32);
-        add("decoder.positional_embedding".into(), [state, i64::from(header.n_text_ctx), 1], &F32);
-        add("decoder.token_embedding.weight".into(), [state, i64::from(header.n_vocab), 1], weights);
-
-        for norm in ["encoder.ln_post", "decoder.ln"] {
-            add(format!("{norm}.weight"), [state, 1, 1], &F32);
-            add(format!("{norm}.bias"), [state, 1, 1], &F32);
-        }
-        for (side, layers, attentions) in [
-            ("encoder", header.n_audio_layer, &["attn"][..]),
-            ("decoder", header.n_text_layer, &["attn", "cross_attn"][..]),
-        ] {
-            for layer in 0..layers {
-                let block = format!("{side}.blocks.{layer}");
-                let norms = attentions.iter().chain(&["mlp"]).map(|part| format!("{block}.{part}_ln"));
-                for norm in norms {
-                    add(format!("{norm}.weight"), [state, 1, 1], &F32);
-                    add(format!("{norm}.bias"), [state, 1, 1], &F32);
-                }
-                for attention in attentions {
-                    for part in ["query", "key", "value", "out"] {
-                        add(format!("{block}.{attention}.{part}.weight"), [state, state, 1], weights);
-                        if part != "key" {
-                            add(format!("{block}.{attention}.{part}.bias"), [state, 1, 1], &F32);
-                        }
-                    }
-                }
-                add(format!("{block}.mlp.0.weight"), [state, 4 * state, 1], weights);
-                add(format!("{block}.mlp.0.bias"), [4 * state, 1, 1], &F32);
-                add(format!("{block}.mlp.2.weight"), [4 * state, state, 1], weights);
-                add(format!("{block}.mlp.2.bias"), [state, 1, 1], &F32);
+        let mut tensors = BTreeMap::new();
+        for required in shape.tensors() {
+            let kind = match required.role {
+                Role::Matrix => weights,
+                Role::Filters => filters,
+                Role::Positions | Role::Vector => &F32,
+            };
+            let mut extents: Vec<i64> = required.dims.iter().rev().map(|extent| *extent as i64).collect();
+            // A convolution's bias is a column.
+            if required.role == Role::Vector && required.name.contains(".conv") {
+                extents.insert(0, 1);
             }
+            extents.resize(3, 1);
+            let tensor = Tensor { shape: [extents[0], extents[1], extents[2]], kind };
+            tensors.insert(required.name, (tensor, false));
         }
         Self { missing: tensors.len(), tensors }
     }

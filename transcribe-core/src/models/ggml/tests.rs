@@ -1,5 +1,6 @@
 //! The real models, every way of cutting them, and files that lie.
 
+use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -7,6 +8,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::models::checkpoint::shape::tests::TINY_EN;
 
 static SAMPLE: LazyLock<Vec<u8>> = LazyLock::new(|| sample::model(0));
 static BUNDLED: LazyLock<Vec<u8>> = LazyLock::new(|| fs::read(models().join("ggml-tiny.en-q8_0.bin")).unwrap());
@@ -32,8 +34,8 @@ fn with_field(index: usize, value: i32) -> Vec<u8> {
 #[test]
 fn the_bundled_model_is_valid() {
     let header = inspect(&models().join("ggml-tiny.en-q8_0.bin")).unwrap();
-    assert_eq!((header.kind(), header.multilingual(), header.weights), ("tiny", false, "q8_0"));
-    assert_eq!((header.n_audio_state, header.n_text_layer, header.n_mels), (384, 4, 80));
+    assert_eq!(header.weights, "q8_0");
+    assert_eq!(header.shape, TINY_EN);
     assert_eq!((header.ftype, header.quantisation_version), (7, 2));
 }
 
@@ -46,39 +48,34 @@ fn a_multilingual_model_is_valid() {
         return;
     }
     let header = inspect(&path).unwrap();
-    assert_eq!((header.kind(), header.multilingual(), header.weights), ("base", true, "q5_1"));
+    assert_eq!((header.shape.kind(), header.shape.multilingual, header.weights), ("base", true, "q5_1"));
 }
 
 #[test]
 fn the_sample_is_valid() {
     let header = read(Cursor::new(&*SAMPLE), SAMPLE.len() as u64, None).unwrap();
-    assert_eq!((header.kind(), header.weights, header.n_audio_state), ("custom", "q4_0", 32));
+    assert_eq!((header.shape.kind(), header.weights, header.shape.state), ("custom", "q4_0", 32));
 }
 
 /// Sizes of official files less the tensors computed for them leave the vocabulary, which all sizes share.
 #[test]
 fn computed_sizes_agree_with_the_official_files() {
-    let header = |vocab, state, layers: (u32, u32), mels| GgmlHeader {
-        n_vocab: vocab,
-        n_audio_ctx: 1500,
-        n_audio_state: state,
-        n_audio_head: 1,
-        n_audio_layer: layers.0,
-        n_text_ctx: 448,
-        n_text_state: state,
-        n_text_head: 1,
-        n_text_layer: layers.1,
-        n_mels: mels,
-        ftype: 0,
-        quantisation_version: 0,
-        weights: "",
+    let shape = |vocabulary, state, layers: (usize, usize), mels| ModelShape {
+        vocabulary,
+        mels,
+        state,
+        audio_layers: layers.0,
+        audio_inner: 4 * state,
+        text_layers: layers.1,
+        text_inner: 4 * state,
+        ..TINY_EN
     };
-    let rest = |size: u64, file_type, header: GgmlHeader| {
-        let tensors = Expected::all(&header, TensorType::of_file_type(file_type).unwrap()).bytes();
-        size - tensors - u64::from(header.n_mels) * 201 * 4
+    let rest = |size: u64, file_type, shape: ModelShape| {
+        let tensors = Expected::all(&shape, TensorType::of_file_type(file_type).unwrap()).bytes();
+        size - tensors - shape.mels as u64 * 201 * 4
     };
     let (f16, q5_0, q5_1, q8_0) = (1, 8, 9, 7);
-    let english = rest(43_550_795, q8_0, header(51_864, 384, (4, 4), 80));
+    let english = rest(43_550_795, q8_0, shape(51_864, 384, (4, 4), 80));
     for (size, file_type, state, layers) in [
         (77_704_715, f16, 384, 4),
         (32_166_155, q5_1, 384, 4),
@@ -91,9 +88,9 @@ fn computed_sizes_agree_with_the_official_files() {
         (539_225_533, q5_0, 1024, 24),
         (823_382_461, q8_0, 1024, 24),
     ] {
-        assert_eq!(rest(size, file_type, header(51_864, state, (layers, layers), 80)), english, "{size}");
+        assert_eq!(rest(size, file_type, shape(51_864, state, (layers, layers), 80)), english, "{size}");
     }
-    let multilingual = rest(59_707_625, q5_1, header(51_865, 512, (6, 6), 80));
+    let multilingual = rest(59_707_625, q5_1, shape(51_865, 512, (6, 6), 80));
     for (size, file_type, vocab, layers, mels) in [
         (3_094_623_691, f16, 51_865, (32, 32), 80),
         (1_080_732_091, q5_0, 51_865, (32, 32), 80),
@@ -104,7 +101,7 @@ fn computed_sizes_agree_with_the_official_files() {
         (574_041_195, q5_0, 51_866, (32, 4), 128),
         (874_188_075, q8_0, 51_866, (32, 4), 128),
     ] {
-        assert_eq!(rest(size, file_type, header(vocab, 1280, layers, mels)), multilingual, "{size}");
+        assert_eq!(rest(size, file_type, shape(vocab, 1280, layers, mels)), multilingual, "{size}");
     }
 }
 

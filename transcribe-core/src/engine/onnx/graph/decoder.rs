@@ -4,8 +4,8 @@ use super::proto::{Attribute, Type};
 use super::weights::{WeightError, Weights};
 use super::{Builder, Extent, Graph, Precision, CONTRIBUTED};
 
-/// The head's weights among those of the graph: the token embedding, transposed.
-pub(in crate::engine::onnx) const HEAD: &str = "decoder.token_embedding.weight";
+/// The head's weights among those of the graph: the token embedding, in most models, transposed.
+pub(in crate::engine::onnx) const HEAD: &str = "decoder.head.weight";
 
 /// Builds the graph.
 ///
@@ -18,7 +18,7 @@ pub(in crate::engine::onnx) fn build(
     precision: Precision,
     aligned: &[usize],
 ) -> Result<Graph, WeightError> {
-    let sizes = weights.sizes();
+    let sizes = weights.shape();
     let (state, heads, size) = (sizes.state, sizes.text_heads, sizes.state / sizes.text_heads);
     let mut b = Builder::new("decoder", precision);
     let mut x = b.input("x", Type::Float, &[Extent::Free("n"), Extent::Fixed(state)]);

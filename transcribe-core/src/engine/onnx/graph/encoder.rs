@@ -10,7 +10,7 @@ use super::{Builder, Extent, Graph, Precision};
 /// layer n of the decoder: `keys_n` [1, heads, head size, T], scaled for the dot product, and `values_n`
 /// [1, heads, T, head size].
 pub(in crate::engine::onnx) fn build(weights: &mut Weights, precision: Precision) -> Result<Graph, WeightError> {
-    let sizes = weights.sizes();
+    let sizes = weights.shape();
     let (state, heads) = (sizes.state, sizes.audio_heads);
     let mut b = Builder::new("encoder", precision);
     let mel = b.input("mel", Type::Float, &[Extent::Fixed(1), Extent::Fixed(sizes.mels), Extent::Free("frames")]);

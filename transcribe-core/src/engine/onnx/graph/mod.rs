@@ -1,4 +1,4 @@
-//! Whisper's [encoder] and [decoder] as ONNX graphs, made in memory from the weights of a model file.
+//! Whisper's [encoder] and [decoder] as ONNX graphs, made in memory from the weights of a model.
 //!
 //! A [`Builder`] collects nodes; values are known by name. Weights are no part of the encoded graph: they go beside it
 //! as tensors, so that all sessions of a model share them and no copy is made of them on the way.
@@ -15,7 +15,8 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use prost::Message;
 
 use self::proto::{Attribute, Node, Type, ValueInfo};
-use self::quantise::{quantise, unsigned, Bytes, MIDDLE};
+use self::quantise::{quantise, transposed, unsigned, Bytes, MIDDLE};
+use crate::models::checkpoint::Stored;
 
 /// The domain of the operators that ONNX Runtime has beside the standard's.
 const CONTRIBUTED: &str = "com.microsoft";
@@ -26,7 +27,7 @@ const SMALL: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// Weights and activations in 8 bits: weights with a scale for each output channel, activations with one for each
-    /// row, so that a row's result doesn't depend on the rows beside it.
+    /// row, so that a row's result doesn't depend on the rows beside it. Weights that are stored so are taken as they are.
     #[default]
     Int8,
     /// Single precision throughout.
@@ -52,7 +53,7 @@ pub(super) struct Graph {
 pub(super) struct Matrix {
     pub(super) outputs: usize,
     pub(super) inputs: usize,
-    pub(super) numbers: Vec<f32>,
+    pub(super) numbers: Stored,
 }
 
 /// Activations as linear layers take them.
@@ -187,17 +188,16 @@ impl Builder {
         let Matrix { outputs, inputs, numbers } = matrix;
         match rows {
             Rows::Float(x) => {
-                let mut transposed = vec![0.0; numbers.len()];
-                for (n, row) in numbers.chunks_exact(inputs).enumerate() {
-                    row.iter().enumerate().for_each(|(k, number)| transposed[k * outputs + n] = *number);
-                }
-                drop(numbers);
-                let weights = self.floats(name, &[inputs, outputs], transposed)?;
+                let numbers = transposed(&numbers.into_floats(), outputs);
+                let weights = self.floats(name, &[inputs, outputs], numbers)?;
                 Ok(self.op("MatMul", &[x, &weights], &[]))
             }
             Rows::Int8 { bytes, peaks } => {
-                let (steps, scales) = quantise(&numbers, outputs);
-                drop(numbers);
+                let (steps, scales) = match numbers {
+                    Stored::Floats(numbers) => quantise(&numbers, outputs),
+                    // Rounding them again would cost accuracy.
+                    Stored::Bytes { numbers, scales } => (transposed(&numbers, outputs), scales),
+                };
                 let shape = vec![inputs, outputs];
                 let (tensor, zero) = match self.bytes {
                     Bytes::Signed => (Tensor::from_array((shape, steps))?.into_dyn(), ""),
@@ -253,13 +253,18 @@ mod tests {
 
     /// Runs `rows` through a linear layer in 8 bits.
     fn product(bytes: Bytes, rows: &[f32], weights: &[f32], outputs: usize) -> Vec<f32> {
-        let environment = crate::onnxruntime::load(None).unwrap().environment();
         let inputs = weights.len() / outputs;
+        layer(bytes, rows, Matrix { outputs, inputs, numbers: Stored::Floats(weights.to_vec()) })
+    }
+
+    fn layer(bytes: Bytes, rows: &[f32], matrix: Matrix) -> Vec<f32> {
+        let environment = crate::onnxruntime::load(None).unwrap().environment();
+        let (inputs, outputs) = (matrix.inputs, matrix.outputs);
         let mut builder = Builder::new("layer", Precision::Int8);
         builder.bytes = bytes;
         let x = builder.input("x", Type::Float, &[Extent::Free("n"), Extent::Fixed(inputs)]);
         let ready = builder.rows(&x);
-        builder.product(&ready, "weights", Matrix { outputs, inputs, numbers: weights.to_vec() }).unwrap();
+        builder.product(&ready, "weights", matrix).unwrap();
         builder.rename("y");
         builder.output("y", &[Extent::Free("n"), Extent::Fixed(outputs)]);
         let graph = builder.finish();
@@ -290,5 +295,36 @@ mod tests {
             assert!((y - exact).abs() < 0.01 * exact.abs().max(1.0), "{n}: {y} for {exact}");
         }
         assert_eq!(here, product(Bytes::Unsigned, &rows, &weights, outputs));
+    }
+
+    /// A model's own bytes, −128 among them, each row's by its own scale.
+    #[test]
+    fn weights_that_are_bytes_already_are_not_rounded_again() {
+        let (inputs, outputs) = (384, 32);
+        let bytes: Vec<i8> = (0..outputs * inputs).map(|i| ((i * 37 + i / inputs) % 256) as u8 as i8).collect();
+        // No row reaches 127 after its scale, so that rounding anew would show.
+        let bytes: Vec<i8> = bytes
+            .chunks(inputs)
+            .enumerate()
+            .flat_map(|(n, row)| row.iter().map(move |byte| if n % 2 == 0 { byte / 3 } else { *byte }))
+            .collect();
+        let scales: Vec<f32> = (0..outputs).map(|n| 0.01 / (n + 1) as f32).collect();
+        let rows: Vec<f32> = (0..2 * inputs).map(|i| if i % 5 == 0 { -1.0 } else { 1.0 }).collect();
+        let expected: Vec<f32> = rows
+            .chunks(inputs)
+            .flat_map(|row| {
+                bytes.chunks(inputs).zip(&scales).map(|(weights, scale)| {
+                    let sum: i32 = row.iter().zip(weights).map(|(x, byte)| *x as i32 * i32::from(*byte)).sum();
+                    sum as f32 * scale
+                })
+            })
+            .collect();
+        for kind in [Bytes::here(), Bytes::Unsigned] {
+            let numbers = Stored::Bytes { numbers: bytes.clone(), scales: scales.clone() };
+            let result = layer(kind, &rows, Matrix { outputs, inputs, numbers });
+            for (n, (y, expected)) in result.iter().zip(&expected).enumerate() {
+                assert!((y - expected).abs() <= 1e-5 * expected.abs().max(0.01), "{kind:?} {n}: {y} for {expected}");
+            }
+        }
     }
 }

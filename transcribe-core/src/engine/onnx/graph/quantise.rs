@@ -3,6 +3,7 @@
 use ort::value::{DynValue, TensorElementType};
 
 use super::proto::Type;
+use crate::models::checkpoint::Stored;
 
 /// Largest magnitude of a weight, in steps.
 const STEPS: f32 = 127.0;
@@ -63,6 +64,22 @@ pub(super) fn quantise(numbers: &[f32], outputs: usize) -> (Vec<i8>, Vec<f32>) {
     (steps, scales)
 }
 
+/// Rows of a matrix as bytes, not transposed.
+pub(in crate::engine::onnx) fn quantised_rows(numbers: &[f32], rows: usize) -> Stored {
+    let (steps, scales) = quantise(numbers, rows);
+    Stored::Bytes { numbers: transposed(&steps, numbers.len() / rows.max(1)), scales }
+}
+
+/// A matrix of `rows` rows with rows and columns exchanged.
+pub(super) fn transposed<T: Copy + Default>(numbers: &[T], rows: usize) -> Vec<T> {
+    let columns = numbers.len() / rows.max(1);
+    let mut out = vec![T::default(); numbers.len()];
+    for (n, row) in numbers.chunks_exact(columns.max(1)).enumerate() {
+        row.iter().enumerate().for_each(|(k, number)| out[k * rows + n] = *number);
+    }
+    out
+}
+
 /// Steps as unsigned bytes.
 pub(super) fn unsigned(steps: &[i8]) -> Vec<u8> {
     steps.iter().map(|step| step.cast_unsigned().wrapping_add(MIDDLE)).collect()
@@ -108,5 +125,14 @@ mod tests {
     #[test]
     fn unsigned_bytes_have_zero_in_the_middle() {
         assert_eq!(unsigned(&[-127, -1, 0, 1, 127]), [1, 127, 128, 129, 255]);
+    }
+
+    #[test]
+    fn rows_keep_their_places() {
+        let Stored::Bytes { numbers, scales } = quantised_rows(&[1.0, -0.5, 0.0, 100.0, 50.0, -100.0], 2) else {
+            panic!("bytes");
+        };
+        assert_eq!((numbers, scales), (vec![127, -64, 0, 127, 64, -127], vec![1.0 / 127.0, 100.0 / 127.0]));
+        assert_eq!(transposed(&[1, 2, 3, 4, 5, 6], 2), [1, 4, 2, 5, 3, 6]);
     }
 }

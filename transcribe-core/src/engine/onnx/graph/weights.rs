@@ -1,10 +1,11 @@
-//! A model file's weights as parts of a graph: names as the file has them in, nodes out. Each tensor is read when its
+//! A model's weights as parts of a graph: names as OpenAI's code has them in, nodes out. Each tensor is read when its
 //! layer is built, so that the whole model is never in memory as floats.
 
 use super::decoder::HEAD;
 use super::proto::Attribute;
 use super::{Builder, Matrix, Norm, Rows};
-use crate::models::ggml::{GgmlFile, GgmlHeader};
+use crate::models::checkpoint::shape::{EMBEDDING, HEAD as OWN_HEAD};
+use crate::models::checkpoint::{Checkpoint, ModelShape, Stored};
 use crate::models::ModelError;
 
 /// Why a graph can't be built.
@@ -16,59 +17,36 @@ pub(in crate::engine::onnx) enum WeightError {
     Runtime(#[from] ort::Error),
 }
 
-/// Sizes of a model.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine::onnx) struct Sizes {
-    pub(in crate::engine::onnx) state: usize,
-    pub(in crate::engine::onnx) mels: usize,
-    pub(in crate::engine::onnx) vocabulary: usize,
-    pub(in crate::engine::onnx) audio_heads: usize,
-    pub(in crate::engine::onnx) audio_layers: usize,
-    pub(in crate::engine::onnx) text_heads: usize,
-    pub(in crate::engine::onnx) text_layers: usize,
-    pub(in crate::engine::onnx) text_context: usize,
-}
-
-impl Sizes {
-    pub(in crate::engine::onnx) fn new(header: &GgmlHeader) -> Self {
-        Self {
-            state: header.n_audio_state as usize,
-            mels: header.n_mels as usize,
-            vocabulary: header.n_vocab as usize,
-            audio_heads: header.n_audio_head as usize,
-            audio_layers: header.n_audio_layer as usize,
-            text_heads: header.n_text_head as usize,
-            text_layers: header.n_text_layer as usize,
-            text_context: header.n_text_ctx as usize,
-        }
-    }
-}
-
-/// The weights of a model file.
+/// The weights of a model.
 pub(in crate::engine::onnx) struct Weights {
-    file: GgmlFile,
-    sizes: Sizes,
+    checkpoint: Checkpoint,
+    shape: ModelShape,
 }
 
 impl Weights {
-    pub(in crate::engine::onnx) fn new(file: GgmlFile) -> Self {
-        let sizes = Sizes::new(file.header());
-        Self { file, sizes }
+    pub(in crate::engine::onnx) fn new(checkpoint: Checkpoint) -> Self {
+        let shape = *checkpoint.shape();
+        Self { checkpoint, shape }
     }
 
-    pub(in crate::engine::onnx) fn sizes(&self) -> Sizes {
-        self.sizes
+    pub(super) fn shape(&self) -> ModelShape {
+        self.shape
+    }
+
+    /// The token embedding: [vocabulary, state].
+    pub(in crate::engine::onnx) fn embedding(&mut self) -> Result<Stored, WeightError> {
+        Ok(self.checkpoint.stored(EMBEDDING)?)
     }
 
     /// The positional embedding of `side`, `encoder` or `decoder`: [context, state].
     pub(in crate::engine::onnx) fn positions(&mut self, side: &str) -> Result<Vec<f32>, WeightError> {
-        Ok(self.file.tensor(&format!("{side}.positional_embedding"))?)
+        Ok(self.checkpoint.tensor(&format!("{side}.positional_embedding"))?)
     }
 
     pub(super) fn norm(&mut self, b: &mut Builder, name: &str) -> Result<Norm, WeightError> {
         let mut part = |part: &str| -> Result<String, WeightError> {
             let name = format!("{name}.{part}");
-            let numbers = self.file.tensor(&name)?;
+            let numbers = self.checkpoint.tensor(&name)?;
             Ok(b.floats(&name, &[numbers.len()], numbers)?)
         };
         Ok(Norm { weight: part("weight")?, bias: part("bias")? })
@@ -83,10 +61,10 @@ impl Weights {
         x: &str,
         stride: i64,
     ) -> Result<String, WeightError> {
-        let state = self.sizes.state;
+        let state = self.shape.state;
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        let weight = b.floats(&weight, &[state, inputs, 3], self.file.tensor(&weight)?)?;
-        let bias = b.floats(&bias, &[state], self.file.tensor(&bias)?)?;
+        let weight = b.floats(&weight, &[state, inputs, 3], self.checkpoint.tensor(&weight)?)?;
+        let bias = b.floats(&bias, &[state], self.checkpoint.tensor(&bias)?)?;
         let attributes = [
             Attribute::ints("kernel_shape", &[3]),
             Attribute::ints("pads", &[1, 1]),
@@ -132,15 +110,15 @@ impl Weights {
 
     /// Queries, keys and values of self-attention in one: [rows, 3 × state].
     pub(super) fn attention_input(&mut self, b: &mut Builder, rows: &Rows, name: &str) -> Result<String, WeightError> {
-        let state = self.sizes.state;
+        let state = self.shape.state;
         let mut matrix = self.matrix(&format!("{name}.query.weight"), 1.0)?;
-        let mut bias = self.file.tensor(&format!("{name}.query.bias"))?;
+        let mut bias = self.checkpoint.tensor(&format!("{name}.query.bias"))?;
         for part in ["key", "value"] {
-            matrix.numbers.append(&mut self.matrix(&format!("{name}.{part}.weight"), 1.0)?.numbers);
+            matrix.numbers = matrix.numbers.append(self.matrix(&format!("{name}.{part}.weight"), 1.0)?.numbers);
         }
         matrix.outputs = 3 * state;
         bias.resize(2 * state, 0.0);
-        bias.append(&mut self.file.tensor(&format!("{name}.value.bias"))?);
+        bias.append(&mut self.checkpoint.tensor(&format!("{name}.value.bias"))?);
         let product = b.product(rows, &format!("{name}.all.weight"), matrix)?;
         let bias = b.floats(&format!("{name}.all.bias"), &[3 * state], bias)?;
         Ok(b.op("Add", &[&product, &bias], &[]))
@@ -160,10 +138,10 @@ impl Weights {
         self.linear_and_bias(b, &rows, &format!("{block}.mlp.2"))
     }
 
-    /// The product with the token embedding, which makes logits.
+    /// The product with the token embedding, or with weights of its own, which makes logits.
     pub(super) fn head(&mut self, b: &mut Builder, rows: &Rows) -> Result<String, WeightError> {
-        let numbers = self.file.tensor(HEAD)?;
-        let matrix = Matrix { outputs: self.sizes.vocabulary, inputs: self.sizes.state, numbers };
+        let numbers = self.checkpoint.stored(if self.shape.tied { EMBEDDING } else { OWN_HEAD })?;
+        let matrix = Matrix { outputs: self.shape.vocabulary, inputs: self.shape.state, numbers };
         b.product(rows, HEAD, matrix)?;
         b.rename("logits");
         Ok("logits".to_owned())
@@ -171,19 +149,27 @@ impl Weights {
 
     fn bias(&mut self, b: &mut Builder, name: &str) -> Result<String, WeightError> {
         let name = format!("{name}.bias");
-        let numbers = self.file.tensor(&name)?;
+        let numbers = self.checkpoint.tensor(&name)?;
         Ok(b.floats(&name, &[numbers.len()], numbers)?)
     }
 
     /// A matrix, times `scale`.
     fn matrix(&mut self, name: &str, scale: f32) -> Result<Matrix, WeightError> {
-        let mut numbers = self.file.tensor(name)?;
-        if scale != 1.0 {
-            numbers.iter_mut().for_each(|number| *number *= scale);
-        }
-        // The state of mlp.0 and mlp.2 is four times wider on one side.
-        let state = self.sizes.state;
-        let inputs = if name.ends_with(".mlp.2.weight") { 4 * state } else { state };
-        Ok(Matrix { outputs: numbers.len() / inputs, inputs, numbers })
+        let mut numbers = self.checkpoint.stored(name)?;
+        let count = match &mut numbers {
+            Stored::Floats(numbers) => {
+                if scale != 1.0 {
+                    numbers.iter_mut().for_each(|number| *number *= scale);
+                }
+                numbers.len()
+            }
+            Stored::Bytes { numbers, scales } => {
+                scales.iter_mut().for_each(|number| *number *= scale);
+                numbers.len()
+            }
+        };
+        let inner = if name.starts_with("encoder.") { self.shape.audio_inner } else { self.shape.text_inner };
+        let inputs = if name.ends_with(".mlp.2.weight") { inner } else { self.shape.state };
+        Ok(Matrix { outputs: count / inputs, inputs, numbers })
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
-use crate::models::error::ModelError;
+use super::error::ModelError;
 
 /// Why a file is no model.
 #[derive(Debug)]
