@@ -94,7 +94,9 @@ fn where_the_decoder_looked_commits_words_sooner_than_agreement() {
         let (sooner, later) = (mean(&sooner.committed), mean(&later.committed));
         let (committed, free) = (errors(&signal, &looked), errors(&signal, &whole));
         let agreed = errors(&signal, &agreed);
-        println!("{what}: {committed} % wrong after {sooner} s, by agreement {agreed} % after {later} s, finals {free} %");
+        println!(
+            "{what}: {committed} % wrong after {sooner} s, by agreement {agreed} % after {later} s, finals {free} %"
+        );
         assert!(sooner < later, "{what}: {sooner} s, by agreement {later} s");
         assert!(committed <= free + 2.5, "{what}: committed {committed} %, finals {free} %: {}", looked.text());
     }
