@@ -1,13 +1,20 @@
-//! `pipeline-server`: transcription on the command line, made of GStreamer pipelines around `whispertranscribe`.
+//! `pipeline-server`: transcription on the command line and as a service, made of GStreamer pipelines around
+//! `whispertranscribe`.
 //!
 //! The command line comes in, an exit code goes out; what happens between is one module per subcommand in [`cli`].
 
 mod cli;
 mod exit;
+mod http;
 mod memory;
+mod metrics;
+mod model;
 mod outputs;
 mod pipeline;
+mod protocol;
+mod session;
 mod signals;
+mod sources;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,7 +35,8 @@ fn main() -> ExitCode {
     memory::limit_what_is_kept();
     let cli = Cli::parse();
     let verbose = cli.verbose;
-    start_logging(verbose);
+    let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
+    start_logging(verbose, usual);
     match run(cli.command) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -44,13 +52,14 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     gstwhispertranscribe::plugin_register_static()?;
     match command {
         Command::Transcribe(args) => cli::transcribe::run(args, &signals),
+        Command::Serve(args) => cli::serve::run(&args, &signals),
     }
 }
 
 /// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`.
-fn start_logging(verbose: u8) {
+fn start_logging(verbose: u8, usual: LevelFilter) {
     let level = match verbose {
-        0 => LevelFilter::WARN,
+        0 => usual,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

@@ -1,12 +1,15 @@
 //! The command line: what can be asked for, as clap reads it. Each subcommand does its work in its own module.
 
+mod element;
 mod progress;
+pub(crate) mod serve;
 pub(crate) mod transcribe;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{value_parser, ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 use crate::outputs::Format;
@@ -31,6 +34,12 @@ pub(crate) enum Command {
     /// Ctrl-C finishes what was said so far, a second one stops at once.
     #[command(after_help = exit::HELP)]
     Transcribe(TranscribeArgs),
+
+    /// Transcribe what clients send over WebSockets, while they speak.
+    ///
+    /// Clients connect to ws://ADDRESS:PORT/ws/transcribe. SIGTERM or Ctrl-C lets nobody in any more, gives all clients
+    /// what they have said so far, and ends; a second one ends at once.
+    Serve(ServeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +57,44 @@ pub(crate) struct TranscribeArgs {
     /// Play at the pace of speech instead of as fast as possible.
     #[arg(long)]
     pub(crate) real_time: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes any that is free and says which.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8765")]
+    pub(crate) listen: SocketAddr,
+
+    /// Listen where others than this machine can reach it, although anybody may use it.
+    #[arg(long)]
+    pub(crate) allow_anonymous: bool,
+
+    /// Sessions at once; who comes when all places are taken gets HTTP 503.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_sessions: u32,
+
+    /// Seconds that a session may last.
+    #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = value_parser!(u64).range(1..=604_800))]
+    pub(crate) max_duration: u64,
+
+    /// Seconds without any message from the client after which its session is closed.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub(crate) idle_timeout: u64,
+
+    /// Bytes of a message from a client.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1_024..=1 << 28))]
+    pub(crate) max_message: u32,
+
+    /// Messages kept for a client that does not read, beyond what is under way to it.
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = value_parser!(u32).range(8..=1 << 20))]
+    pub(crate) max_unread: u32,
+
+    /// Seconds that pending finals are waited for when a session ends.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) drain_timeout: u64,
+
+    #[command(flatten)]
+    pub(crate) element: ElementArgs,
 }
 
 /// Where the text goes and how it looks.

@@ -98,6 +98,12 @@ impl Error {
     }
 }
 
+impl From<glib::BoolError> for Error {
+    fn from(error: glib::BoolError) -> Self {
+        Self::Failed { message: error.to_string(), debug: None }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
