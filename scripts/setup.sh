@@ -82,6 +82,11 @@ fi
 source "$root/scripts/onnxruntime.sh"
 onnxruntime
 
+if $tests; then
+    source "$root/scripts/python.sh"
+    python_environment
+fi
+
 if $tests && ! command -v cargo-nextest >/dev/null; then
     say 'missing: cargo-nextest (runs each test in a process of its own)'
     say 'building it from crates.io into .deps/bin; this takes some minutes, once'

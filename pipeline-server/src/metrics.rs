@@ -157,7 +157,8 @@ impl Metrics {
 
     /// All of it; `stats` are those of an element that shares the model.
     pub(crate) fn text(&self, stats: &gst::Structure) -> Result<String, std::fmt::Error> {
-        let double = |name| stats.get::<f64>(name).unwrap_or_default();
+        // The sum makes a nought of a negative one.
+        let double = |name| stats.get::<f64>(name).unwrap_or_default() + 0.0;
         let count = |name| stats.get::<u64>(name).unwrap_or_default() as f64;
         self.model.real_time_factor.set(double("real-time-factor"));
         self.model.queued.set(double("model-queued-seconds"));

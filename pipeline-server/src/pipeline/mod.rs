@@ -19,8 +19,8 @@ use gst::MessageView;
 use transcribe_core::transcript::Event;
 
 use crate::signals::{self, Signals};
-pub(crate) use build::NO_AUDIO;
 use build::Parts;
+pub(crate) use build::NO_AUDIO;
 pub(crate) use elements::{add_with_sink, apply, make, transcriber, Progress, Properties};
 pub(crate) use error::Error;
 pub(crate) use message::{event, is_about_a_decoder, preparation, Preparation};

@@ -88,11 +88,8 @@ mod tests {
         let queue = queue();
         let refused = |setting: Setting, name| setting.apply(&queue, name).unwrap_err().to_string();
         assert_eq!(refused(Setting::nick("?"), "leaky"), "leaky: '?' is not one of no, upstream, downstream");
-        assert_eq!(
-            refused(Setting::Number(1), "min-threshold-time"),
-            "min-threshold-time: the property is a guint64"
-        );
-        assert_eq!(refused(Setting::nick("?"), "silent"), "--silent: the property takes no name");
+        assert_eq!(refused(Setting::Number(1), "min-threshold-time"), "min-threshold-time: the property is a guint64");
+        assert_eq!(refused(Setting::nick("?"), "silent"), "silent: the property takes no name");
         assert!(refused(Setting::Number(1), "nothing").contains("no such property"));
     }
 

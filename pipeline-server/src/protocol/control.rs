@@ -153,7 +153,7 @@ mod tests {
             (r#"{"type":"close","now":true}"#, "now"),
             (r#"{"type":"configure","min_silence_ms":-1}"#, "-1"),
             (r#"{"language":"de"}"#, "type"),
-            (r#"[]"#, "Control"),
+            (r#"[]"#, "type"),
         ] {
             let error = read(json).unwrap_err().to_string();
             assert!(error.contains(named), "{json}: {error}");

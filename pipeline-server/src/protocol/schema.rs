@@ -7,6 +7,7 @@ use serde_json::{json, Value};
 use super::control::Control;
 use super::results::Message;
 use super::VERSION;
+use crate::sources::websocket::Params;
 
 /// JSON Schema (2020-12) with both directions: a message is one of `#/$defs/ServerMessage` or `#/$defs/ClientMessage`.
 pub(crate) fn json_schema() -> Value {
@@ -30,10 +31,11 @@ pub(crate) fn async_api() -> Value {
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
     let (server, client) = messages(&mut generator);
+    let query: Value = Params::json_schema(&mut generator).into();
     let mut schemas = generator.take_definitions(true);
     schemas.insert("ServerMessage".into(), server);
     schemas.insert("ClientMessage".into(), client);
-    schemas.insert("Query".into(), query(&mut SchemaSettings::draft2020_12().into_generator()));
+    schemas.insert("Query".into(), query);
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -76,10 +78,6 @@ pub(crate) fn async_api() -> Value {
 
 fn messages(generator: &mut SchemaGenerator) -> (Value, Value) {
     (Message::json_schema(generator).into(), Control::json_schema(generator).into())
-}
-
-fn query(generator: &mut SchemaGenerator) -> Value {
-    crate::sources::websocket::Params::json_schema(generator).into()
 }
 
 fn operation(action: &str, message: &str, summary: &str) -> Value {

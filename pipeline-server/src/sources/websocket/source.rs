@@ -43,9 +43,7 @@ impl RawAudio {
             .is_live(false)
             .max_bytes(format.second() as u64)
             .min_percent(50)
-            .callbacks(
-                gst_app::AppSrcCallbacks::builder().need_data(move |_, _| waiting.notify_one()).build(),
-            )
+            .callbacks(gst_app::AppSrcCallbacks::builder().need_data(move |_, _| waiting.notify_one()).build())
             .build();
         let inlet = Inlet { appsrc: appsrc.clone(), format, room, frames: 0 };
         (Self { appsrc, format, tracks }, inlet)

@@ -1,0 +1,126 @@
+//! How sessions end when it is not the client who ends them.
+
+use e2e_tests::clips::named;
+use serde_json::json;
+
+use crate::support::client::{f32le, Client};
+use crate::support::http::{metric_becomes, request, Response};
+use crate::support::server::Server;
+use crate::support::verdict::words_are_right;
+
+#[tokio::test]
+async fn a_signal_lets_everybody_finish_and_nobody_in() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    let end = (clip.speech.end * 16_000.0) as usize;
+    let mut speaking = Client::connect(&server, "").await;
+    let mut silent = Client::connect(&server, "").await;
+    speaking.sender.audio(&clip.samples[..end]).await;
+    // All of it is in once the last of it shows in a partial.
+    while speaking.receiver.next_of("partial").await["end"].as_f64().unwrap() < clip.speech.end - 1.0 {}
+
+    server.signal(libc::SIGTERM);
+    let messages = silent.receiver.rest().await;
+    assert_eq!(messages.last().unwrap()["reason"], "shutdown");
+    let messages = speaking.receiver.rest().await;
+    words_are_right(&clip.text, &messages, 10.0);
+    assert_eq!(messages.last().unwrap()["reason"], "shutdown");
+    assert_eq!(messages.last().unwrap()["complete"], true);
+    assert_eq!(speaking.receiver.close_code(), 1001);
+    drop((speaking, silent));
+    let ended = server.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("ERROR") && !ended.stderr.contains("WARN"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn while_it_drains_the_server_says_so() {
+    let server = Server::start(&["--drain-timeout", "60"]);
+    let mut client = Client::connect(&server, "").await;
+    // Enough to keep the engine busy while it is asked.
+    for _ in 0..4 {
+        client.sender.audio(&named("jfk-inaugural").samples).await;
+    }
+    client.receiver.next_of("partial").await;
+    server.signal(libc::SIGTERM);
+    loop {
+        let response = request(&server, "GET", "/readyz").await;
+        if response.status != 200 {
+            response.problem("shutting-down", 503);
+            break;
+        }
+    }
+    let Err(error) = Client::request(&server, "").await else { panic!("somebody was let in") };
+    Response::refusal(error).problem("shutting-down", 503);
+    assert_eq!(request(&server, "GET", "/healthz").await.status, 200);
+    assert_eq!(client.receiver.rest().await.last().unwrap()["reason"], "shutdown");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let server = Server::start(&["--drain-timeout", "3600"]);
+    let mut client = Client::connect(&server, "").await;
+    for _ in 0..10 {
+        client.sender.audio(&named("jfk-inaugural").samples).await;
+    }
+    server.signal(libc::SIGTERM);
+    server.signal(libc::SIGINT);
+    let messages = client.receiver.rest().await;
+    assert_eq!(messages.last().unwrap()["reason"], "shutdown");
+    let ended = server.finish();
+    assert!([Some(0), Some(130)].contains(&ended.code), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_leaves_nothing_behind() {
+    let server = Server::start(&["--max-sessions", "2"]);
+    let clip = named("librivox-sense-0920");
+    for _ in 0..5 {
+        let mut client = Client::connect(&server, "").await;
+        client.sender.audio(&clip.samples[..40_000]).await;
+        client.receiver.next_of("speech_start").await;
+        drop(client);
+    }
+    let gone = "pipeline_server_sessions_closed_total{source=\"websocket\",reason=\"client_gone\"}";
+    metric_becomes(&server, gone, 5.0).await;
+    metric_becomes(&server, "pipeline_server_sessions{source=\"websocket\"}", 0.0).await;
+    let messages = Client::connect(&server, "").await.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages, 0.0);
+}
+
+#[tokio::test]
+async fn a_client_from_which_nothing_comes_is_told_and_closed() {
+    let server = Server::start(&["--idle-timeout", "1"]);
+    let clip = named("librivox-sense-0920");
+    let mut client = Client::connect(&server, "").await;
+    client.sender.audio(&clip.samples).await;
+    let messages = client.receiver.rest().await;
+    words_are_right(&clip.text, &messages, 0.0);
+    let error = messages.iter().find(|m| m["type"] == "error").unwrap();
+    assert_eq!(error["problem"]["type"], "urn:pipeline-server:problem:idle-timeout");
+    let closed = messages.last().unwrap();
+    assert_eq!((&closed["reason"], &closed["complete"]), (&json!("idle_timeout"), &json!(true)));
+    assert_eq!(client.receiver.close_code(), 1008);
+}
+
+#[tokio::test]
+async fn signs_of_life_keep_a_session() {
+    let server = Server::start(&["--idle-timeout", "1"]);
+    let mut client = Client::connect(&server, "").await;
+    for _ in 0..20 {
+        client.sender.control(json!({ "type": "keepalive" })).await;
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    }
+    let messages = client.transcribe(Vec::new()).await;
+    assert_eq!(messages.last().unwrap()["reason"], "client_closed");
+}
+
+#[tokio::test]
+async fn a_session_lasts_as_long_as_it_may() {
+    let server = Server::start(&["--max-duration", "1"]);
+    let clip = named("librivox-sense-0920");
+    let mut client = Client::connect(&server, "").await;
+    client.sender.audio(&clip.samples).await;
+    let messages = client.receiver.rest().await;
+    assert_eq!(messages.last().unwrap()["reason"], "max_duration");
+}
