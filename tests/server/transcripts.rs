@@ -82,13 +82,11 @@ async fn sixty_seconds_of_silence_or_noise_have_no_text() {
 async fn several_clients_share_the_model_and_get_their_own_words() {
     let server = Server::start(&["--max-sessions", "4"]);
     let clips = ["librivox-sense-0870", "librivox-sense-0920", "librivox-sense-0930", "jfk-inaugural"];
-    let clients = clips.map(|name| {
+    let clients = clips.map(async |name| {
         let clip = named(name);
         let signal = Composition::new().silence(0.5).clip(clip).silence(1.0);
-        async {
-            let client = Client::connect(&server, "").await;
-            (clip, client.transcribe(f32le(&signal.samples)).await)
-        }
+        let client = Client::connect(&server, "").await;
+        (clip, client.transcribe(f32le(&signal.samples)).await)
     });
     for (clip, messages) in futures_util::future::join_all(clients).await {
         words_are_right(&clip.text, &messages, 12.5);
