@@ -3,7 +3,9 @@
 //!
 //! The command line comes in, an exit code goes out; what happens between is one module per subcommand in [`cli`].
 
+mod access;
 mod cli;
+mod config;
 mod exit;
 mod http;
 mod memory;
@@ -20,24 +22,30 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::ArgMatches;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::Layer;
 
-use cli::{Cli, Command};
+use cli::Command;
 use exit::Exit;
 use signals::Signals;
 
 fn main() -> ExitCode {
     memory::limit_what_is_kept();
-    let cli = Cli::parse();
+    let (cli, matches) = match cli::config::parse() {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            report(&error.into(), 0);
+            return Exit::Usage.into();
+        }
+    };
     let verbose = cli.verbose;
     let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
     start_logging(verbose, usual);
-    match run(cli.command) {
+    match run(cli.command, &matches) {
         Ok(exit) => exit.into(),
         Err(error) => {
             report(&error, verbose);
@@ -46,13 +54,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<Exit> {
+fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<Exit> {
     let signals = Signals::catch().context("cannot catch signals")?;
     gst::init()?;
     gstwhispertranscribe::plugin_register_static()?;
     match command {
         Command::Transcribe(args) => cli::transcribe::run(args, &signals),
         Command::Serve(args) => cli::serve::run(&args, &signals),
+        Command::Config(command) => cli::config::run(&command, matches),
+        Command::NewKey(args) => cli::config::new_key(&args),
     }
 }
 

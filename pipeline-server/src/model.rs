@@ -94,7 +94,7 @@ impl Model {
                 }
             }
             MessageView::Error(error) => {
-                let error = Error::from_message(&error.error(), error.debug().as_deref(), true);
+                let error = Error::from_message(&error.error(), error.debug().as_deref(), true, None);
                 *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 self.state.send_replace(State::Failed);
             }

@@ -48,8 +48,7 @@ async fn a_session_is_configured_before_and_while_audio_comes() {
     assert!(error["problem"]["detail"].as_str().unwrap().contains("min-silence"), "{error}");
 
     client.sender.control(json!({ "type": "configure", "partials": "interval" })).await;
-    client.sender.audio(&signal.samples).await;
-    client.receiver.next_of("partial").await;
+    client.speak_until(&signal.samples, "partial").await;
 }
 
 #[tokio::test]

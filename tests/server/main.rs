@@ -6,7 +6,11 @@
 // A broken fixture should stop the test where it is found.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod audio;
+mod channels;
+mod config;
+mod containers;
 mod control;
 mod ends;
 mod examples;

@@ -9,10 +9,12 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use super::ServeArgs;
+use crate::access::{self, Access};
 use crate::exit::{Exit, UsageError};
 use crate::http::{self, Server};
 use crate::metrics::Metrics;
 use crate::model::Model;
+use crate::pipeline;
 use crate::session::{Rules, Sessions};
 use crate::signals::Signals;
 use crate::sources::websocket::Allowance;
@@ -22,14 +24,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Serves until a signal comes.
 pub(crate) fn run(args: &ServeArgs, signals: &Signals) -> anyhow::Result<Exit> {
-    if !args.listen.ip().is_loopback() && !args.allow_anonymous {
-        return Err(UsageError(format!(
-            "--listen {}: others can reach this address, and anybody may use the server; put a proxy that checks who \
-             comes in front and listen on 127.0.0.1, or say --allow-anonymous",
-            args.listen
-        ))
-        .into());
-    }
+    check(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("web").enable_all().build()?;
     let model = Model::load(&args.element.properties())?;
     let outcome = runtime.block_on(serve(args, signals, &model));
@@ -39,11 +34,29 @@ pub(crate) fn run(args: &ServeArgs, signals: &Signals) -> anyhow::Result<Exit> {
     outcome
 }
 
+/// Whether the settings go together.
+pub(super) fn check(args: &ServeArgs) -> anyhow::Result<()> {
+    if !args.listen.ip().is_loopback() && args.keys.0.is_empty() && !args.allow_anonymous {
+        return Err(UsageError(format!(
+            "--listen {}: others can reach this address, and without keys anybody may use the server; make one with \
+             `pipeline-server new-key NAME`, listen on 127.0.0.1, or say --allow-anonymous",
+            args.listen
+        ))
+        .into());
+    }
+    // The element knows which values it takes.
+    let element = pipeline::transcriber()?;
+    let refused = pipeline::apply(&args.element.properties(), &element);
+    refused.map_err(|refused| pipeline::Error::Setting(format!("--{refused}")).into())
+}
+
 async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyhow::Result<Exit> {
     let signals = Received::listen(signals);
     let drain_timeout = Duration::from_secs(args.drain_timeout);
     let rules = Rules {
         max_sessions: args.max_sessions as usize,
+        max_sessions_per_address: args.max_sessions_per_address as usize,
+        max_sessions_per_key: args.max_sessions_per_key as usize,
         drain_timeout,
         max_unread: args.max_unread as usize,
         properties: args.element.properties(),
@@ -55,9 +68,23 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         idle_timeout: Duration::from_secs(args.idle_timeout),
         max_duration: Duration::from_secs(args.max_duration),
     };
-    let server = Server { sessions: sessions.clone(), model: model.clone(), metrics, allowance };
+    let access = Access::new(access::Rules {
+        keys: args.keys.0.clone(),
+        origins: args.allow_origins.0.clone(),
+        trusted_proxies: args.trusted_proxies.0.clone(),
+        rate: args.max_rate,
+        token_lifetime: Duration::from_secs(args.token_lifetime),
+    })
+    .context("the system gives no random numbers")?;
+    let access = Arc::new(access);
+    let server = Server { access, sessions: sessions.clone(), model: model.clone(), metrics, allowance };
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     announce(&format!("Listening on ws://{}/ws/transcribe", listener.local_addr()?));
+    if args.keys.0.is_empty() {
+        let who =
+            if args.listen.ip().is_loopback() { "programs of this machine" } else { "everybody who can reach it" };
+        announce(&format!("No keys are set: open to {who}"));
+    }
     let serving = tokio::spawn(http::serve(listener, http::router(server)));
 
     let loaded = tokio::select! {

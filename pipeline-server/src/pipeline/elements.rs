@@ -51,13 +51,9 @@ impl Progress {
     /// Follows `transcriber` from now on.
     pub(crate) fn of(transcriber: &gst::Element) -> Self {
         let progress = Self::default();
-        let Some(src) = transcriber.static_pad("src") else { return progress };
         let position = progress.0.clone();
-        src.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            if let Some(end) = end(info) {
-                position.fetch_max(end.nseconds(), Ordering::AcqRel);
-            }
-            gst::PadProbeReturn::Ok
+        follow(transcriber, move |end| {
+            position.fetch_max(end.nseconds(), Ordering::AcqRel);
         });
         progress
     }
@@ -66,6 +62,17 @@ impl Progress {
     pub(crate) fn position(&self) -> gst::ClockTime {
         gst::ClockTime::from_nseconds(self.0.load(Ordering::Acquire))
     }
+}
+
+/// Has `told` know of each position that `transcriber` is done up to, on its thread.
+pub(crate) fn follow(transcriber: &gst::Element, told: impl Fn(gst::ClockTime) + Send + Sync + 'static) {
+    let Some(src) = transcriber.static_pad("src") else { return };
+    src.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(end) = end(info) {
+            told(end);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn end(info: &gst::PadProbeInfo) -> Option<gst::ClockTime> {

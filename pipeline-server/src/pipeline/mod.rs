@@ -21,7 +21,7 @@ use transcribe_core::transcript::Event;
 use crate::signals::{self, Signals};
 use build::Parts;
 pub(crate) use build::NO_AUDIO;
-pub(crate) use elements::{add_with_sink, apply, make, transcriber, Progress, Properties};
+pub(crate) use elements::{add_with_sink, apply, follow, make, transcriber, Progress, Properties};
 pub(crate) use error::Error;
 pub(crate) use message::{event, is_about_a_decoder, preparation, Preparation};
 pub(crate) use missing::MissingPlugin;
@@ -210,21 +210,17 @@ impl<'a> Running<'a> {
         let ours = message
             .src()
             .is_some_and(|src| src == &self.parts.transcriber || src.has_as_ancestor(&self.parts.transcriber));
-        if !ours {
-            if let Some(error) = self.missing_plugin() {
-                return error;
-            }
-            // No plugin turns it into audio, yet none is missing: it holds none.
-            if message.error().matches(gst::CoreError::MissingPlugin) {
-                return Error::NoAudio;
-            }
-            if is_remote_source(message.src()) && message.error().matches(gst::StreamError::Failed) {
-                let debug = message.debug().map(Into::into);
-                let text = "no data comes from there; is the address right, and does the server answer?";
-                return Error::Input { message: text.into(), debug };
-            }
+        let missing = self.missing.first();
+        if !ours
+            && missing.is_none()
+            && is_remote_source(message.src())
+            && message.error().matches(gst::StreamError::Failed)
+        {
+            let debug = message.debug().map(Into::into);
+            let text = "no data comes from there; is the address right, and does the server answer?";
+            return Error::Input { message: text.into(), debug };
         }
-        Error::from_message(&message.error(), message.debug().as_deref(), ours)
+        Error::from_message(&message.error(), message.debug().as_deref(), ours, missing)
     }
 }
 

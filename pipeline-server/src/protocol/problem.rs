@@ -33,6 +33,14 @@ pub(crate) enum Kind {
     ShuttingDown,
     /// All places are taken.
     TooManySessions,
+    /// The client's key or address has as many sessions as it may.
+    TooManyOfClient,
+    /// The client's address comes too often.
+    TooManyRequests,
+    /// No key or token, or a wrong one.
+    Unauthorized,
+    /// A web page from elsewhere.
+    ForeignOrigin,
     /// The client does not read what it is sent.
     SlowReader,
     /// Nothing came from the client.
@@ -44,7 +52,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::InvalidParameter,
         Self::InvalidAudio,
         Self::InvalidMessage,
@@ -56,6 +64,10 @@ impl Kind {
         Self::NotReady,
         Self::ShuttingDown,
         Self::TooManySessions,
+        Self::TooManyOfClient,
+        Self::TooManyRequests,
+        Self::Unauthorized,
+        Self::ForeignOrigin,
         Self::SlowReader,
         Self::IdleTimeout,
         Self::TranscriptionFailed,
@@ -79,6 +91,10 @@ impl Kind {
             Self::NotReady => ("not-ready", 503, "The server is not ready yet"),
             Self::ShuttingDown => ("shutting-down", 503, "The server is shutting down"),
             Self::TooManySessions => ("too-many-sessions", 503, "The server has no place for another session"),
+            Self::TooManyOfClient => ("too-many-of-client", 429, "You have as many sessions as you may"),
+            Self::TooManyRequests => ("too-many-requests", 429, "You come too often"),
+            Self::Unauthorized => ("unauthorized", 401, "A key or token is needed"),
+            Self::ForeignOrigin => ("foreign-origin", 403, "Pages from there may not connect"),
             Self::SlowReader => ("slow-reader", 408, "Results are not being read"),
             Self::IdleTimeout => ("idle-timeout", 408, "Nothing came for too long"),
             Self::TranscriptionFailed => ("transcription-failed", 500, "The transcription failed"),
@@ -97,13 +113,22 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     /// What happened this time, and what to do about it.
     pub(crate) detail: String,
+    #[serde(skip)]
+    kind: Kind,
 }
 
 impl Problem {
     /// A problem of that kind; `detail` says what is wrong and how to mend it.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (name, status, title) = kind.describe();
-        Self { r#type: format!("{STEM}{name}").into(), title: title.into(), status, detail: detail.into() }
+        Self { r#type: format!("{STEM}{name}").into(), title: title.into(), status, detail: detail.into(), kind }
+    }
+}
+
+impl Problem {
+    /// Its kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 }
 

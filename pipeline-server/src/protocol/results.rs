@@ -50,14 +50,16 @@ pub(crate) struct Ready {
 /// How binary messages are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct AudioFormat {
-    /// `f32le`, `s16le`, `mulaw`, `alaw`.
+    /// `f32le`, `s16le`, `mulaw`, `alaw` or `auto`.
     pub(crate) encoding: String,
-    /// Frames a second.
+    /// Frames a second; not there with `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sample_rate: Option<u32>,
-    /// Samples in a frame, interleaved.
+    /// Samples in a frame, interleaved; with `auto` only where the client named them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channels: Option<u32>,
+    /// Whether each channel is transcribed by itself.
+    pub(crate) multichannel: bool,
 }
 
 /// What the server allows.

@@ -5,6 +5,7 @@
 
 mod arrivals;
 pub(crate) mod log;
+mod merge;
 mod pipeline;
 mod registry;
 mod state;
@@ -20,7 +21,8 @@ use uuid::Uuid;
 
 use self::arrivals::Arrivals;
 use self::log::Log;
-use self::pipeline::Pipeline;
+use self::merge::Merge;
+use self::pipeline::{Pipeline, Reached};
 pub(crate) use self::registry::{Place, Sessions};
 pub(crate) use self::state::{Reason, State};
 use crate::metrics::Metrics;
@@ -33,8 +35,12 @@ use crate::sources::Source;
 /// What is the same for all sessions of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    /// Sessions at once.
+    /// Sessions at once; each track counts.
     pub(crate) max_sessions: usize,
+    /// Of them, from one address.
+    pub(crate) max_sessions_per_address: usize,
+    /// Of them, with one key.
+    pub(crate) max_sessions_per_key: usize,
     /// How long pending finals are waited for when a session ends.
     pub(crate) drain_timeout: Duration,
     /// Messages that are kept for a slow reader.
@@ -60,6 +66,8 @@ pub(crate) struct Session {
     state: watch::Sender<State>,
     log: Arc<Log>,
     arrivals: Vec<Mutex<Arrivals>>,
+    /// Where there are several tracks. Taken before the log's lock.
+    merge: Option<Mutex<Merge>>,
     missing: Mutex<Option<MissingPlugin>>,
     pipeline: OnceLock<Arc<Pipeline>>,
     place: Mutex<Option<Place>>,
@@ -89,6 +97,7 @@ impl Session {
             state: watch::Sender::new(State::Connecting),
             log: Log::new(tracks.len(), rules.max_unread, wishes.full_transcripts),
             arrivals: tracks.iter().map(|_| Mutex::default()).collect(),
+            merge: (tracks.len() > 1).then(|| Mutex::new(Merge::new(tracks.len()))),
             missing: Mutex::default(),
             pipeline: OnceLock::new(),
             place: Mutex::default(),
@@ -101,18 +110,19 @@ impl Session {
             source,
             &properties,
             Box::new(move |track, message| upgrade(&listening, |session| session.hear(track, message))),
-            Box::new(move |track, end| upgrade(&metering, |session| session.came(track, end))),
+            Box::new(move |track, reached| upgrade(&metering, |session| session.reached_by(track, &reached))),
         )
         .map_err(|error| problem(&error))?;
         let _ = session.pipeline.set(Arc::new(pipeline));
         session.metrics.opened(session.kind);
+        let key = place.key().unwrap_or_default().to_owned();
         place.register(&session);
         *session.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
         if session.state().is_closed() {
             // It broke while it was built.
             session.leave();
         }
-        tracing::info!(session = %session.id, source = session.kind, "session opened");
+        tracing::info!(session = %session.id, source = session.kind, key, "session opened");
         Ok(session)
     }
 
@@ -233,13 +243,12 @@ impl Session {
             MessageView::Eos(_) => self.end(State::end, true),
             MessageView::Error(error) => {
                 let (told, debug) = (error.error(), error.debug());
-                let cause = self.missing_plugin().filter(|_| track.is_none());
-                let error = cause.unwrap_or_else(|| Error::from_message(&told, debug.as_deref(), track.is_some()));
-                self.fail(&error);
+                let missing = self.missing();
+                self.fail(&Error::from_message(&told, debug.as_deref(), track.is_some(), missing.as_ref()));
             }
             MessageView::Application(news) if news.structure().is_some_and(|s| s.name() == NO_AUDIO) => {
-                let error = self.missing_plugin().unwrap_or(Error::NoAudio);
-                self.fail(&error);
+                let missing = self.missing().map(|plugin| Error::MissingPlugin(plugin.to_string()));
+                self.fail(&missing.unwrap_or(Error::NoAudio));
             }
             MessageView::Warning(warning) => {
                 let told = warning.error();
@@ -258,9 +267,8 @@ impl Session {
         }
     }
 
-    fn missing_plugin(&self) -> Option<Error> {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.as_ref().map(|plugin| Error::MissingPlugin(plugin.to_string()))
+    fn missing(&self) -> Option<MissingPlugin> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn said(&self, track: usize, event: Event) {
@@ -268,15 +276,35 @@ impl Session {
             let waited = arrivals.lock().unwrap_or_else(PoisonError::into_inner).waited(last.end, Instant::now());
             self.metrics.last(waited, !last.text.trim().is_empty());
         }
-        self.log.push_event(track, self.channels.get(track).copied().flatten(), event);
+        match &self.merge {
+            None => self.log.push_event(track, self.channel(track), event),
+            Some(merge) => self.merged(merge, |merge| merge.push(track, event)),
+        }
     }
 
-    fn came(&self, track: usize, end: f64) {
-        let Some(arrivals) = self.arrivals.get(track) else { return };
-        let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = arrivals.heard();
-        arrivals.came(end, Instant::now());
-        self.metrics.audio(self.kind, arrivals.heard() - before);
+    fn reached_by(&self, track: usize, reached: &Reached) {
+        match (reached, self.arrivals.get(track), &self.merge) {
+            (Reached::In(end), Some(arrivals), _) => {
+                let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = arrivals.heard();
+                arrivals.came(*end, Instant::now());
+                self.metrics.audio(self.kind, arrivals.heard() - before);
+            }
+            (Reached::Out(position), _, Some(merge)) => self.merged(merge, |merge| merge.done(track, *position)),
+            _ => {}
+        }
+    }
+
+    /// Says what is to be said now, with the lock held, so that nobody says something in between.
+    fn merged(&self, merge: &Mutex<Merge>, change: impl FnOnce(&mut Merge) -> Vec<(usize, Event)>) {
+        let mut merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
+        for (track, event) in change(&mut merge) {
+            self.log.push_event(track, self.channel(track), event);
+        }
+    }
+
+    fn channel(&self, track: usize) -> Option<u32> {
+        self.channels.get(track).copied().flatten()
     }
 
     fn fail(self: &Arc<Self>, error: &Error) {

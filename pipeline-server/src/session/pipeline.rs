@@ -3,11 +3,11 @@
 //! It is driven through properties and events, and heard through a handler that gets every message of its bus on the
 //! thread that posts it. All calls here may wait for GStreamer's threads: none is for async code.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
-use crate::pipeline::{add_with_sink, apply, transcriber, Error, Properties, Refused};
+use crate::pipeline::{add_with_sink, apply, follow, transcriber, Error, Properties, Refused};
 use crate::sources::{pad_of, Outlets, Source, Track};
 
 /// Properties that the element takes while it plays; all others until then.
@@ -16,8 +16,16 @@ const LIVE: [&str; 5] = ["language", "initial-prompt", "task", "partials", "part
 /// Gets every message of the bus, with the number of the track where it comes from one of the transcribing elements.
 pub(super) type Listener = Box<dyn Fn(Option<usize>, &gst::Message) + Send + Sync>;
 
-/// Gets the time up to which audio of a track has come in, in seconds.
-pub(super) type Meter = Box<dyn Fn(usize, f64) + Send + Sync>;
+/// Gets how far a track is, each time.
+pub(super) type Meter = Box<dyn Fn(usize, Reached) + Send + Sync>;
+
+/// How far a track is.
+pub(super) enum Reached {
+    /// Audio up to this time has come in, seconds.
+    In(f64),
+    /// No final that begins before this time will come out any more, seconds.
+    Out(f64),
+}
 
 /// See the module.
 pub(super) struct Pipeline {
@@ -42,7 +50,7 @@ impl Pipeline {
             .map(|track| add_track(&pipeline, track, properties))
             .collect::<Result<Vec<_>, Error>>()?;
         let entries = transcribers.iter().map(|t| pad_of(t, "sink")).collect::<Result<Vec<_>, Error>>()?;
-        measure(&entries, meter);
+        measure(&transcribers, &entries, meter);
         let outlets = Outlets::new(&pipeline, entries);
         source.build(&pipeline, &outlets)?;
         if let Some(bus) = pipeline.bus() {
@@ -121,15 +129,26 @@ fn add_track(pipeline: &gst::Pipeline, track: &Track, properties: &Properties) -
     Ok(transcriber)
 }
 
-/// Has `meter` told of all audio that comes to the entries.
-fn measure(entries: &[gst::Pad], meter: Meter) {
-    let meter = std::sync::Arc::new(meter);
-    for (track, entry) in entries.iter().enumerate() {
-        let meter = meter.clone();
+/// Has `meter` told of all audio that comes to the entries, and of what is done.
+fn measure(transcribers: &[gst::Element], entries: &[gst::Pad], meter: Meter) {
+    let meter = Arc::new(meter);
+    let seconds = |time: gst::ClockTime| time.nseconds() as f64 / 1e9;
+    for (track, (transcriber, entry)) in transcribers.iter().zip(entries).enumerate() {
+        let told = meter.clone();
         entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
                 let duration = info.buffer().and_then(|buffer| buffer.duration()).unwrap_or_default();
-                meter(track, (pts + duration).nseconds() as f64 / 1e9);
+                told(track, Reached::In(seconds(pts + duration)));
+            }
+            gst::PadProbeReturn::Ok
+        });
+        let told = meter.clone();
+        follow(transcriber, move |position| told(track, Reached::Out(seconds(position))));
+        let Some(exit) = transcriber.static_pad("src") else { continue };
+        let told = meter.clone();
+        exit.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+                told(track, Reached::Out(f64::INFINITY));
             }
             gst::PadProbeReturn::Ok
         });

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Reason, Rules, Session, Wishes};
+use crate::access::Client;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::protocol::problem::{Kind, Problem};
@@ -28,6 +29,8 @@ pub(crate) struct Sessions {
 #[derive(Default)]
 struct Inner {
     sessions: HashMap<Uuid, Arc<Session>>,
+    /// Whose places are taken, and how many tracks each has.
+    places: HashMap<Uuid, (Client, usize)>,
     draining: bool,
 }
 
@@ -38,28 +41,40 @@ impl Sessions {
         Arc::new(Self { rules, model, metrics, inner: Mutex::default(), taken, attended })
     }
 
-    /// A place for a session, or why there is none.
-    pub(crate) fn admit(self: &Arc<Self>) -> Result<Place, Problem> {
-        let refused = |kind: Kind, detail: &str| {
-            self.metrics.refused(kind);
-            Err(Problem::new(kind, detail))
-        };
-        if self.inner().draining {
-            return refused(Kind::ShuttingDown, "no new sessions; try again when it is back");
+    /// A place for a client's session of so many tracks, or why there is none. It takes up as much room as so many
+    /// sessions of one track.
+    pub(crate) fn admit(self: &Arc<Self>, client: Client, tracks: usize) -> Result<Place, Problem> {
+        let mut inner = self.inner();
+        self.check(&inner, &client, tracks)
+            .inspect_err(|(kind, _)| self.metrics.refused(*kind))
+            .map_err(|(kind, detail)| Problem::new(kind, detail))?;
+        let place = Place { id: Uuid::new_v4(), client, tracks, sessions: self.clone() };
+        inner.places.insert(place.id, (place.client.clone(), tracks));
+        drop(inner);
+        self.taken.send_modify(|taken| *taken += tracks);
+        Ok(place)
+    }
+
+    fn check(&self, inner: &Inner, client: &Client, tracks: usize) -> Result<(), (Kind, &'static str)> {
+        if inner.draining {
+            return Err((Kind::ShuttingDown, "no new sessions; try again when it is back"));
         }
         if !self.model.is_ready() {
-            return refused(Kind::NotReady, "the model is being loaded; try again in a moment");
+            return Err((Kind::NotReady, "the model is being loaded; try again in a moment"));
         }
-        let mut full = false;
-        self.taken.send_if_modified(|taken| {
-            full = *taken >= self.rules.max_sessions;
-            *taken += usize::from(!full);
-            !full
-        });
-        if full {
-            return refused(Kind::TooManySessions, "all places are taken; try again later");
+        let taken = |alike: &dyn Fn(&Client) -> bool| -> usize {
+            inner.places.values().filter(|(other, _)| alike(other)).map(|(_, tracks)| tracks).sum()
+        };
+        if client.ip.is_some() && taken(&|o| o.ip == client.ip) + tracks > self.rules.max_sessions_per_address {
+            return Err((Kind::TooManyOfClient, "your address has as many sessions as it may; end one first"));
         }
-        Ok(Place { id: Uuid::new_v4(), sessions: self.clone() })
+        if client.key.is_some() && taken(&|o| o.key == client.key) + tracks > self.rules.max_sessions_per_key {
+            return Err((Kind::TooManyOfClient, "your key has as many sessions as it may; end one first"));
+        }
+        if taken(&|_| true) + tracks > self.rules.max_sessions {
+            return Err((Kind::TooManySessions, "all places are taken; try again later"));
+        }
+        Ok(())
     }
 
     /// Opens a session.
@@ -132,12 +147,19 @@ impl Sessions {
 /// A session's place among all; it is free again when this goes.
 pub(crate) struct Place {
     id: Uuid,
+    client: Client,
+    tracks: usize,
     sessions: Arc<Sessions>,
 }
 
 impl Place {
     pub(super) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The name of the key it was opened with.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.client.key.as_deref()
     }
 
     /// The session is there from now on, and is ended with all others.
@@ -153,8 +175,12 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sessions.inner().sessions.remove(&self.id);
-        self.sessions.taken.send_modify(|taken| *taken -= 1);
+        let mut inner = self.sessions.inner();
+        inner.places.remove(&self.id);
+        let session = inner.sessions.remove(&self.id);
+        drop(inner);
+        drop(session);
+        self.sessions.taken.send_modify(|taken| *taken -= self.tracks);
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use jsonschema::Validator;
 use serde_json::{json, Value};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{connect_async, MaybeTlsStream, WebSocketStream};
@@ -68,8 +70,20 @@ impl Client {
 
     /// Connects, or tells what the server answered instead.
     pub(crate) async fn request(server: &Server, query: &str) -> Result<Self, tungstenite::Error> {
-        let url = format!("ws://{}/ws/transcribe?{query}", server.address);
-        let (socket, _) = within("a connection", connect_async(url)).await?;
+        Self::request_with(server, query, &[]).await
+    }
+
+    /// The same with headers.
+    pub(crate) async fn request_with(
+        server: &Server,
+        query: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
+        let mut request = format!("ws://{}/ws/transcribe?{query}", server.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let (socket, _) = within("a connection", connect_async(request)).await?;
         Ok(Self::over(socket))
     }
 
@@ -77,6 +91,23 @@ impl Client {
     pub(crate) fn over(socket: Socket) -> Self {
         let (sink, stream) = socket.split();
         Self { sender: Sender(sink), receiver: Receiver { stream, order: Order::default(), close: None } }
+    }
+
+    /// Speaks at twice the pace of speech, over and over, until a message of a type comes, and returns it. What comes before
+    /// it is thrown away. Audio that is sent as fast as possible has no partials: the finals are there first.
+    pub(crate) async fn speak_until(&mut self, samples: &[f32], kind: &str) -> Value {
+        let Self { sender, receiver } = self;
+        let speaking = async {
+            for chunk in f32le(samples).into_iter().cycle() {
+                sender.binary(chunk).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            unreachable!("it goes on for ever")
+        };
+        tokio::select! {
+            message = receiver.next_of(kind) => message,
+            message = speaking => message,
+        }
     }
 
     /// Sends audio and `close`, and returns all messages until the end.
@@ -111,6 +142,11 @@ impl Sender {
     /// A binary message, if the connection takes it.
     pub(crate) async fn try_binary(&mut self, bytes: Vec<u8>) -> Result<(), tungstenite::Error> {
         self.0.send(Message::Binary(bytes.into())).await
+    }
+
+    /// A text message, if the connection takes it.
+    pub(crate) async fn try_text(&mut self, text: &str) -> Result<(), tungstenite::Error> {
+        self.0.send(Message::Text(text.into())).await
     }
 
     /// A text message of the protocol.
@@ -164,22 +200,28 @@ impl Receiver {
     }
 
     async fn poll(&mut self) -> Option<Value> {
-        loop {
-            match within("a message", self.stream.next()).await? {
-                Ok(Message::Text(text)) => {
-                    let message: Value = serde_json::from_str(&text).unwrap();
-                    if let Err(error) = SERVER_MESSAGES.validate(&message) {
-                        panic!("{error}: {message}");
-                    }
-                    self.order.check(&message);
-                    return Some(message);
+        // Pings are no messages.
+        within("a message", async {
+            loop {
+                match self.stream.next().await? {
+                    Ok(Message::Text(text)) => return Some(self.checked(&text)),
+                    Ok(Message::Close(frame)) => self.close = frame,
+                    Ok(Message::Ping(_)) => {}
+                    Ok(other) => panic!("unexpected: {other:?}"),
+                    Err(_) => return None,
                 }
-                Ok(Message::Close(frame)) => self.close = frame,
-                Ok(Message::Ping(_)) => {}
-                Ok(other) => panic!("unexpected: {other:?}"),
-                Err(_) => return None,
             }
+        })
+        .await
+    }
+
+    fn checked(&mut self, text: &str) -> Value {
+        let message: Value = serde_json::from_str(text).unwrap();
+        if let Err(error) = SERVER_MESSAGES.validate(&message) {
+            panic!("{error}: {message}");
         }
+        self.order.check(&message);
+        message
     }
 }
 

@@ -43,9 +43,15 @@ impl Response {
 
 /// `GET` or another method.
 pub(crate) async fn request(server: &Server, method: &str, path: &str) -> Response {
+    request_with(server, method, path, "").await
+}
+
+/// The same with more headers, each with its line end.
+pub(crate) async fn request_with(server: &Server, method: &str, path: &str, headers: &str) -> Response {
     within("an answer", async {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address);
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", server.address);
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -71,7 +77,7 @@ pub(crate) async fn metric(server: &Server, line: &str) -> f64 {
 /// Waits until a line in `/metrics` has that value.
 pub(crate) async fn metric_becomes(server: &Server, line: &str, wanted: f64) {
     within(&format!("{line} being {wanted}"), async {
-        while metric(server, line).await != wanted {
+        while (metric(server, line).await - wanted).abs() > 1e-6 {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     })

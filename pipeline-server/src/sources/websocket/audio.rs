@@ -1,4 +1,5 @@
-//! What binary messages hold: encodings of raw audio, and whether a message is audio of its encoding.
+//! What binary messages hold: raw audio in one of several encodings, and whether a message is audio of its encoding; or
+//! pieces of a file or stream in whatever format GStreamer finds it to be.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub(crate) enum Encoding {
     Mulaw,
     /// G.711 A-law, 8 bits.
     Alaw,
+    /// A file or stream in any container or codec that GStreamer decodes, such as WebM, Ogg, FLAC, MP3 or WAV.
+    Auto,
 }
 
 impl Encoding {
@@ -33,23 +36,55 @@ impl Encoding {
             Self::S16le => "s16le",
             Self::Mulaw => "mulaw",
             Self::Alaw => "alaw",
+            Self::Auto => "auto",
         }
     }
 
+    /// Bytes of a sample; 1 where messages are not made of samples.
     fn bytes(self) -> usize {
         match self {
             Self::F32le => 4,
             Self::S16le => 2,
-            Self::Mulaw | Self::Alaw => 1,
+            Self::Mulaw | Self::Alaw | Self::Auto => 1,
         }
     }
 
     /// The element that makes raw audio of it, if it isn't already.
     pub(super) fn decoder(self) -> Option<&'static str> {
         match self {
-            Self::F32le | Self::S16le => None,
+            Self::F32le | Self::S16le | Self::Auto => None,
             Self::Mulaw => Some("mulawdec"),
             Self::Alaw => Some("alawdec"),
+        }
+    }
+}
+
+/// What comes over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Samples.
+    Raw(Format),
+    /// Pieces of a file or stream; what is in it shows when it is decoded.
+    Container,
+}
+
+/// Bytes of a container that are held at most.
+const HELD: u64 = 64 * 1024;
+
+impl Wire {
+    /// Bytes that are held at most: a second of raw audio.
+    pub(super) fn held(self) -> u64 {
+        match self {
+            Self::Raw(format) => format.second() as u64,
+            Self::Container => HELD,
+        }
+    }
+
+    /// Whether a message is what is due; the error says what it is not.
+    pub(crate) fn check(self, bytes: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Raw(format) => format.check(bytes),
+            Self::Container => Ok(()),
         }
     }
 }
@@ -93,6 +128,8 @@ impl Format {
             Encoding::S16le => gst::Caps::builder("audio/x-raw").field("format", "S16LE"),
             Encoding::Mulaw => gst::Caps::builder("audio/x-mulaw"),
             Encoding::Alaw => gst::Caps::builder("audio/x-alaw"),
+            // No format is made with it.
+            Encoding::Auto => gst::Caps::builder("application/octet-stream"),
         };
         let caps = caps.field("rate", self.rate as i32).field("channels", self.channels as i32);
         if self.encoding.decoder().is_some() {

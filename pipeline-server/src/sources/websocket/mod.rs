@@ -8,16 +8,20 @@ mod params;
 mod socket;
 mod source;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use axum::Extension;
 
+use self::audio::{Encoding, Wire};
 pub(crate) use self::params::Params;
-use self::source::RawAudio;
+use self::source::ClientAudio;
 use crate::http::Server;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{AudioFormat, Limits, Message, Ready};
@@ -41,10 +45,12 @@ pub(crate) struct Allowance {
 /// Answers a request for `/ws/transcribe`.
 pub(crate) async fn transcribe(
     State(server): State<Server>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
     params: Result<Query<Params>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    match open(server, params, upgrade).await {
+    match open(server, peer, &headers, params, upgrade).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -52,16 +58,24 @@ pub(crate) async fn transcribe(
 
 async fn open(
     server: Server,
+    peer: SocketAddr,
+    headers: &HeaderMap,
     params: Result<Query<Params>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    let token = params.as_ref().ok().and_then(|Query(params)| params.token.as_deref());
+    let client = server.access.admit(headers, peer, token).inspect_err(|problem| {
+        server.metrics.refused(problem.kind());
+        tracing::info!(%peer, "refused: {}", problem.detail);
+    })?;
     let upgrade = upgrade.map_err(|e| Problem::new(Kind::NotAWebSocket, e.body_text()))?;
     let wrong = |detail: String| Problem::new(Kind::InvalidParameter, detail);
     let Query(params) = params.map_err(|e| wrong(e.body_text()))?;
-    let format = params.format().map_err(wrong)?;
+    let wire = params.wire().map_err(wrong)?;
+    let tracks = params.tracks().map_err(wrong)?;
 
-    let place = server.sessions.admit()?;
-    let (source, inlet) = RawAudio::new(format, params.tracks());
+    let place = server.sessions.admit(client, tracks.len())?;
+    let (source, inlet) = ClientAudio::new(wire, tracks);
     let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts() };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;
     let allowance = server.allowance;
@@ -71,11 +85,7 @@ async fn open(
             protocol: VERSION,
             session_id: session.id().to_string(),
             model: server.model.name(),
-            audio: AudioFormat {
-                encoding: format.encoding.name().to_owned(),
-                sample_rate: Some(format.rate),
-                channels: Some(format.channels),
-            },
+            audio: described(wire, &params),
             limits: Limits {
                 max_message_bytes: allowance.max_message,
                 idle_timeout_seconds: allowance.idle_timeout.as_secs(),
@@ -91,7 +101,25 @@ async fn open(
         .on_failed_upgrade(move |_| lost.close(Reason::ClientGone));
     let attendance = server.sessions.attend();
     Ok(upgrade.on_upgrade(move |socket| async move {
-        socket::run(socket, session, inlet, format, allowance, metrics).await;
+        socket::run(socket, session, inlet, wire, allowance, metrics).await;
         drop(attendance);
     }))
+}
+
+fn described(wire: Wire, params: &Params) -> AudioFormat {
+    let multichannel = params.is_multichannel();
+    match wire {
+        Wire::Raw(format) => AudioFormat {
+            encoding: format.encoding.name().to_owned(),
+            sample_rate: Some(format.rate),
+            channels: Some(format.channels),
+            multichannel,
+        },
+        Wire::Container => AudioFormat {
+            encoding: Encoding::Auto.name().to_owned(),
+            sample_rate: None,
+            channels: params.channels,
+            multichannel,
+        },
+    }
 }

@@ -3,20 +3,29 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::audio::{Encoding, Format};
+use super::audio::{Encoding, Format, Wire};
 use crate::protocol::control::{Configure, Partials, Task};
 use crate::sources::Track;
 
+/// Channels that are transcribed by themselves at most; each costs as much as a session.
+const MOST_TRACKS: u32 = 8;
+
 /// The query of `/ws/transcribe`. The settings are those of the message `configure`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Params {
     /// How binary messages are written; `f32le` by default.
     pub(crate) encoding: Option<Encoding>,
     /// Frames a second; 16000 by default.
+    #[schemars(range(min = 8_000, max = 192_000))]
     pub(crate) sample_rate: Option<u32>,
-    /// Interleaved channels; 1 by default. They are mixed down.
+    /// Interleaved channels; 1 by default. They are mixed down, unless `multichannel` is set.
+    #[schemars(range(min = 1, max = 64))]
     pub(crate) channels: Option<u32>,
+    /// Whether each channel is transcribed by itself; `channels` says how many there are.
+    pub(crate) multichannel: Option<bool>,
+    /// A token in place of a key, for browsers.
+    pub(crate) token: Option<String>,
     /// `false` leaves `full_transcript` out of finals.
     pub(crate) full_transcript: Option<bool>,
     language: Option<String>,
@@ -31,14 +40,36 @@ pub(crate) struct Params {
 
 impl Params {
     /// How the audio comes; an error names the parameter.
-    pub(crate) fn format(&self) -> Result<Format, String> {
-        let (rate, channels) = (self.sample_rate.unwrap_or(16_000), self.channels.unwrap_or(1));
-        Format::new(self.encoding.unwrap_or_default(), rate, channels)
+    pub(crate) fn wire(&self) -> Result<Wire, String> {
+        let encoding = self.encoding.unwrap_or_default();
+        if encoding != Encoding::Auto {
+            let (rate, channels) = (self.sample_rate.unwrap_or(16_000), self.channels.unwrap_or(1));
+            return Format::new(encoding, rate, channels).map(Wire::Raw);
+        }
+        if self.sample_rate.is_some() {
+            return Err("sample_rate: leave it out with encoding=auto, which finds it in the stream".into());
+        }
+        if self.channels.is_some() && !self.is_multichannel() {
+            return Err("channels: leave it out with encoding=auto, unless multichannel=true".into());
+        }
+        Ok(Wire::Container)
     }
 
-    /// What is transcribed by itself.
-    pub(crate) fn tracks(&self) -> Vec<Track> {
-        vec![Track::default()]
+    /// Whether each channel is transcribed by itself.
+    pub(crate) fn is_multichannel(&self) -> bool {
+        self.multichannel.unwrap_or(false)
+    }
+
+    /// What is transcribed by itself; an error names the parameter.
+    pub(crate) fn tracks(&self) -> Result<Vec<Track>, String> {
+        if !self.is_multichannel() {
+            return Ok(vec![Track::default()]);
+        }
+        let channels = self.channels.unwrap_or(0);
+        if !(2..=MOST_TRACKS).contains(&channels) {
+            return Err(format!("channels: multichannel=true takes from 2 to {MOST_TRACKS}, say how many there are"));
+        }
+        Ok((0..channels).map(|channel| Track { channel: Some(channel), pick: Some(channel) }).collect())
     }
 
     /// Whether finals come with all finals before them.
@@ -76,7 +107,8 @@ mod tests {
     #[test]
     fn without_a_query_it_is_mono_16_khz_float() {
         let params = read("").unwrap();
-        assert_eq!(params.format(), Format::new(Encoding::F32le, 16_000, 1));
+        assert_eq!(params.wire(), Format::new(Encoding::F32le, 16_000, 1).map(Wire::Raw));
+        assert_eq!(params.tracks(), Ok(vec![Track::default()]));
         assert!(params.full_transcripts());
         assert_eq!(params.configure(), Configure::default());
     }
@@ -88,7 +120,7 @@ mod tests {
              partials=none&task=translate&min_silence_ms=300&max_utterance_ms=5000",
         )
         .unwrap();
-        assert_eq!(params.format(), Format::new(Encoding::Mulaw, 8_000, 2));
+        assert_eq!(params.wire(), Format::new(Encoding::Mulaw, 8_000, 2).map(Wire::Raw));
         assert!(!params.full_transcripts());
         let configure = params.configure();
         assert_eq!(configure.prompt.as_deref(), Some("a b"));
@@ -103,6 +135,19 @@ mod tests {
             let error = read(query).unwrap_err();
             assert!(error.contains(named), "{query}: {error}");
         }
-        assert!(read("sample_rate=1").unwrap().format().is_err());
+        for query in ["sample_rate=1", "encoding=auto&sample_rate=8000", "encoding=auto&channels=2"] {
+            assert!(read(query).unwrap().wire().is_err(), "{query}");
+        }
+        for query in ["multichannel=true", "multichannel=true&channels=1", "multichannel=true&channels=9"] {
+            assert!(read(query).unwrap().tracks().unwrap_err().starts_with("channels"), "{query}");
+        }
+    }
+
+    #[test]
+    fn channels_can_be_transcribed_by_themselves() {
+        let params = read("encoding=auto&multichannel=true&channels=2").unwrap();
+        assert_eq!(params.wire(), Ok(Wire::Container));
+        let tracks = params.tracks().unwrap();
+        assert_eq!(tracks.iter().map(|track| track.pick).collect::<Vec<_>>(), [Some(0), Some(1)]);
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{interval_at, sleep_until, timeout, Instant};
 use tungstenite::error::ProtocolError;
 use tungstenite::Error as Fault;
 
-use super::audio::Format;
+use super::audio::Wire;
 use super::source::Inlet;
 use super::Allowance;
 use crate::metrics::Metrics;
@@ -40,13 +40,13 @@ pub(super) async fn run(
     socket: WebSocket,
     session: Arc<Session>,
     inlet: Inlet,
-    format: Format,
+    wire: Wire,
     allowance: Allowance,
     metrics: Arc<Metrics>,
 ) {
     let end = Instant::now() + allowance.max_duration;
     let (sink, stream) = socket.split();
-    let reader = Reader { session: session.clone(), inlet, format, allowance, misunderstood: 0 };
+    let reader = Reader { session: session.clone(), inlet, wire, allowance, misunderstood: 0 };
     let mut reading = pin!(reader.run(stream));
     let mut writing = pin!(write(sink, session.clone(), metrics));
     let mut over = pin!(sleep_until(end));
@@ -69,7 +69,7 @@ pub(super) async fn run(
 struct Reader {
     session: Arc<Session>,
     inlet: Inlet,
-    format: Format,
+    wire: Wire,
     allowance: Allowance,
     misunderstood: u32,
 }
@@ -110,7 +110,7 @@ impl Reader {
     }
 
     async fn audio(&mut self, bytes: &[u8]) {
-        if let Err(detail) = self.format.check(bytes) {
+        if let Err(detail) = self.wire.check(bytes) {
             return self.session.report(Kind::InvalidAudio, detail, Some(Reason::InvalidInput));
         }
         if bytes.is_empty() || !self.session.start().await {
