@@ -132,7 +132,7 @@ mod tests {
         for (query, named) in
             [("sample_rte=8000", "sample_rte"), ("encoding=pcm", "pcm"), ("channels=two", "channels"), ("task=x", "x")]
         {
-            let error = read(query).unwrap_err();
+            let error = read(query).err().unwrap();
             assert!(error.contains(named), "{query}: {error}");
         }
         for query in ["sample_rate=1", "encoding=auto&sample_rate=8000", "encoding=auto&channels=2"] {
