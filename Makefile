@@ -5,12 +5,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests build demo serve test lint bench soak install uninstall clean distclean
+.PHONY: help setup setup-tests build demo serve test test-gpu lint bench soak install uninstall clean distclean
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 SERVE ?=
+BACKEND ?= cuda
 DEMO ?= tests/data/speech/jfk-inaugural.flac tests/data/speech/librispeech-2412-153948-0000.flac
 
 # What GStreamer finds here comes from this build, and the user's own plugin registry stays as it is.
@@ -44,6 +45,10 @@ test: setup-tests lint ## Set up, check format and lints, run all tests
 	$(CARGO) build --release --workspace
 	$(CARGO) nextest run --release --workspace
 	$(CARGO) test --release --workspace --doc
+	@echo 'NOT RUN: the tests that need a GPU. On a machine with one: make test-gpu'
+
+test-gpu: setup-tests ## Run the tests that need a GPU (BACKEND=cuda, vulkan, metal or hipblas)
+	$(CARGO) nextest run --release -p transcribe-core --features $(BACKEND) --test engine_gpu --run-ignored all -j 1
 
 lint: setup
 	$(CARGO) fmt --all --check

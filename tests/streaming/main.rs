@@ -13,7 +13,7 @@ use e2e_tests::audio::Room;
 use e2e_tests::clips::{named, Composition};
 use e2e_tests::replay::{measure, Memo, Pace, Replay};
 use e2e_tests::wer::word_errors;
-use transcribe_core::engine::whisper_cpp::WhisperCpp;
+use transcribe_core::engine::onnx::{Onnx, Precision};
 use transcribe_core::engine::Engine;
 use transcribe_core::partials::{window, PartialPolicy};
 use transcribe_core::samples_from_ms;
@@ -23,7 +23,7 @@ use transcribe_core::vad::{self, Vad, VadKind};
 /// One engine for the tests of a process; what it decoded for one replay the next need not decode again.
 static ENGINE: LazyLock<Arc<dyn Engine>> = LazyLock::new(|| {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/ggml-tiny.en-q8_0.bin");
-    let engine = WhisperCpp::load(&model, &"cpu".parse().unwrap(), 1).unwrap();
+    let engine = Onnx::load(&model, &"cpu".parse().unwrap(), Precision::default(), None, 1).unwrap();
     Arc::new(Memo::new(Arc::new(engine)))
 });
 static DETECTOR: LazyLock<Mutex<Box<dyn Vad>>> =

@@ -21,7 +21,7 @@ pub struct GuardOptions {
     pub compression_ratio: f32,
     /// A mean log-probability under this is a guess (−1.0).
     pub logprob: f32,
-    /// A mean log-probability under this in a shortened context is worth a look at the full one (−0.35).
+    /// A mean log-probability under this in a shortened context is worth a look at the full one (−0.4).
     pub short_context_logprob: f32,
     /// With a guess, a no-speech probability over this means silence (0.6).
     pub no_speech: f32,
@@ -34,7 +34,7 @@ impl Default for GuardOptions {
         Self {
             compression_ratio: 2.4,
             logprob: -1.0,
-            short_context_logprob: -0.35,
+            short_context_logprob: -0.4,
             no_speech: 0.6,
             keep_annotations: false,
         }

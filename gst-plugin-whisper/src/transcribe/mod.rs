@@ -155,8 +155,8 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstWhisperTranscribeEngine")]
 pub enum Engine {
-    /// whisper.cpp if it was built in.
-    #[enum_value(name = "Auto: whisper.cpp if it was built in, else ONNX Runtime", nick = "auto")]
+    /// ONNX Runtime on a CPU, whisper.cpp on a GPU.
+    #[enum_value(name = "Auto: ONNX Runtime on a CPU, whisper.cpp on a GPU", nick = "auto")]
     Auto,
     /// whisper.cpp.
     #[enum_value(name = "whisper.cpp", nick = "whisper-cpp")]

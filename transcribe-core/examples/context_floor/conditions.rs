@@ -1,4 +1,4 @@
-//! Speech as it is heard under hard conditions, and a clock for what it costs to decode it.
+//! Speech as it is heard under hard conditions.
 
 use std::process::Command;
 
@@ -41,16 +41,4 @@ fn flite(voice: &str, clip: &Clip) -> Option<Clip> {
     let audio: Vec<f32> =
         (0..length).filter_map(|n| samples.get((n as f64 * rate / 16_000.0) as usize)).copied().collect();
     (!audio.is_empty()).then(|| Clip { audio, ..clip.clone() })
-}
-
-/// User and system time of this process.
-pub(crate) fn cpu_seconds() -> f64 {
-    // SAFETY: getrusage writes to the struct it is given, for which all zeros is a value.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }

@@ -9,13 +9,15 @@
 //! Words after the model's path: policies `floor:margin`, conditions, and `plain` to do without retries. Speech
 //! by `flite` is left out where that program isn't installed.
 
+mod clock;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod conditions;
 mod sound;
 
+use clock::cpu_seconds;
 use common::{errors, job, words, Clip};
-use conditions::{condition, cpu_seconds};
+use conditions::condition;
 use transcribe_core::engine::device::Device;
 use transcribe_core::engine::whisper_cpp::WhisperCpp;
 use transcribe_core::engine::{ContextPolicy, DecodeOptions, Engine};

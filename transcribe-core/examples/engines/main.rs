@@ -9,6 +9,8 @@
 //! Words after the model's path: context policies `floor:margin`, conditions as in `context_floor`, engines, and
 //! `plain` to do without retries.
 
+#[path = "../context_floor/clock.rs"]
+mod clock;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 #[path = "../context_floor/conditions.rs"]
@@ -16,8 +18,9 @@ mod conditions;
 #[path = "../context_floor/sound.rs"]
 mod sound;
 
+use clock::cpu_seconds;
 use common::{errors, job, words, Clip};
-use conditions::{condition, cpu_seconds};
+use conditions::condition;
 use transcribe_core::engine::device::Device;
 use transcribe_core::engine::onnx::{Onnx, Precision};
 use transcribe_core::engine::whisper_cpp::WhisperCpp;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use crate::engine::device::{Backend, Device};
+use crate::engine::device::Device;
 use crate::engine::{Engine, EngineError};
 use crate::scheduler::cores::Cores;
 use crate::scheduler::run::Executor;
@@ -12,7 +12,7 @@ use crate::scheduler::run::Executor;
 /// Which runtime decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// whisper.cpp if it was built in, else the one on ONNX Runtime.
+    /// The one on ONNX Runtime on a CPU, whisper.cpp on a GPU, of those that were built in.
     #[default]
     Auto,
     /// whisper.cpp.
@@ -22,11 +22,12 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// What `auto` stands for.
-    fn named(self) -> Self {
+    /// What `auto` stands for on this device.
+    fn on(self, device: Device) -> Self {
+        let (onnx, whisper_cpp) = (cfg!(feature = "onnx-engine"), cfg!(feature = "whisper-cpp"));
         match self {
-            Self::Auto if cfg!(feature = "whisper-cpp") || !cfg!(feature = "onnx-engine") => Self::WhisperCpp,
-            Self::Auto => Self::Onnx,
+            Self::Auto if onnx && (device == Device::Cpu || !whisper_cpp) => Self::Onnx,
+            Self::Auto => Self::WhisperCpp,
             kind => kind,
         }
     }
@@ -82,7 +83,8 @@ impl Model {
 
         let path =
             key.path.canonicalize().map_err(|e| EngineError::Load { path: key.path.clone(), reason: e.to_string() })?;
-        let key = ModelKey { path, engine: key.engine.named(), device: named(key.device) };
+        let device = named(key.device, key.engine)?;
+        let key = ModelKey { path, engine: key.engine.on(device), device };
         let slot = {
             let mut models = MODELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             models.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|m| m.strong_count() > 0));
@@ -92,10 +94,16 @@ impl Model {
         if let Some(model) = weak.upgrade() {
             return Ok(model);
         }
-        let cores = Cores::available();
-        let model = Arc::new(Self { executor: Executor::new(open(&key, library, cores)?, cores)?, _trim: TrimAtEnd });
+        let (engine, jobs) = open(&key, library, Cores::available())?;
+        let model = Self::unshared(engine, jobs)?;
         *weak = Arc::downgrade(&model);
         Ok(model)
+    }
+
+    /// An engine of the caller's own with a scheduler that runs up to `jobs` of its jobs at once (of one thread each):
+    /// for measurements and tests. [`load`](Self::load) finds out how many are best.
+    pub fn unshared(engine: Arc<dyn Engine>, jobs: usize) -> Result<Arc<Self>, EngineError> {
+        Ok(Arc::new(Self { executor: Executor::new(engine, jobs)?, _trim: TrimAtEnd }))
     }
 
     /// The engine.
@@ -109,28 +117,43 @@ impl Model {
     }
 }
 
-/// `auto` and `cpu` are one and the same in a build without GPUs.
-fn named(device: Device) -> Device {
-    match device {
-        Device::Auto if !Backend::ALL.iter().any(|b| b.is_built_in()) => Device::Cpu,
+/// What `auto` stands for: the CPU if the engine knows nothing else, or if there is no GPU.
+fn named(device: Device, engine: EngineKind) -> Result<Device, EngineError> {
+    Ok(match device {
+        Device::Auto if engine == EngineKind::Onnx || !has_gpu()? => Device::Cpu,
         device => device,
-    }
+    })
 }
 
-fn open(key: &ModelKey, library: Option<&Path>, states: usize) -> Result<Arc<dyn Engine>, EngineError> {
-    match key.engine.named() {
+#[cfg(feature = "whisper-cpp")]
+fn has_gpu() -> Result<bool, EngineError> {
+    crate::engine::whisper_cpp::is_gpu(&Device::Auto)
+}
+
+#[cfg(not(feature = "whisper-cpp"))]
+fn has_gpu() -> Result<bool, EngineError> {
+    Ok(false)
+}
+
+/// The engine, and how many jobs it is to run at once on a machine with so many cores.
+fn open(key: &ModelKey, library: Option<&Path>, cores: usize) -> Result<(Arc<dyn Engine>, usize), EngineError> {
+    match key.engine.on(key.device) {
         #[cfg(feature = "whisper-cpp")]
         EngineKind::WhisperCpp => {
-            Ok(Arc::new(crate::engine::whisper_cpp::WhisperCpp::load(&key.path, &key.device, states)?))
+            use crate::engine::whisper_cpp::{jobs_at_once, WhisperCpp};
+            let jobs = jobs_at_once(&key.device, cores)?;
+            let engine = WhisperCpp::load(&key.path, &key.device, jobs)?;
+            let jobs = engine.states();
+            Ok((Arc::new(engine), jobs))
         }
         #[cfg(feature = "onnx-engine")]
         EngineKind::Onnx => {
             use crate::engine::onnx::{Onnx, Precision};
-            Ok(Arc::new(Onnx::load(&key.path, &key.device, Precision::default(), library, states)?))
+            Ok((Arc::new(Onnx::load(&key.path, &key.device, Precision::default(), library, cores)?), cores))
         }
         #[allow(unreachable_patterns)] // if both were built in
         kind => {
-            let (_, _) = (library, states);
+            let (_, _) = (library, cores);
             let feature = if kind == EngineKind::Onnx { "onnx-engine" } else { "whisper-cpp" };
             let reason = format!("this build lacks that engine: build it with the cargo feature `{feature}`");
             Err(EngineError::Load { path: key.path.clone(), reason })

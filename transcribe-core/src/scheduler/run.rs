@@ -1,7 +1,7 @@
 //! The executor: worker threads that run on the engine what the [plan](super::plan) says is next.
 //!
-//! There is one worker a core. What a job gets of them is the plan's decision too, so that the threads of all running
-//! jobs of a model are never more than the cores.
+//! There is one worker a core, or one a job that a GPU runs at once. What a job gets of them is the plan's decision too,
+//! so that the threads of all running jobs of a model are never more than the cores.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -71,7 +71,7 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Starts one worker a core for `engine`.
+    /// Starts one worker for `engine` a core, or a job that a GPU is to run at once.
     pub fn new(engine: Arc<dyn Engine>, cores: usize) -> Result<Self, EngineError> {
         let cores = cores.max(1);
         let limits = Limits { cores, batch: engine.batch_size(), threads_per_job: engine.threads_per_job() };

@@ -305,10 +305,12 @@ impl Stream {
         match id.kind {
             JobKind::Final => {}
             JobKind::Partial { from, end } => {
+                utterance.drafted(from, &hypothesis);
                 self.outputs.extend(utterance.show(&hypothesis, from..end));
                 utterance.trim(&self.audio);
             }
             JobKind::Early { from, end } => {
+                utterance.drafted(from, &hypothesis);
                 if self.config.partials.interval().is_some() {
                     self.outputs.extend(utterance.show(&hypothesis, from..end));
                 }

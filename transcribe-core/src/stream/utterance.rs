@@ -27,6 +27,8 @@ pub(super) struct Utterance {
     policy: Box<dyn Policy>,
     /// Language the first hypothesis was in; later partials need not detect it again.
     language: Option<String>,
+    /// Tokens of the latest hypothesis, and where its audio began.
+    draft: (Position, Vec<i32>),
 }
 
 pub(super) enum State {
@@ -71,6 +73,7 @@ impl Utterance {
             shown: at,
             policy: policy.start(),
             language: None,
+            draft: (audio_start, Vec::new()),
         }
     }
 
@@ -118,12 +121,22 @@ impl Utterance {
         }
     }
 
-    /// `base` for a partial of this utterance, whose language is known once a hypothesis has shown it.
+    /// `base` for a partial of this utterance: the language is known once a hypothesis has shown it, and the last
+    /// hypothesis is the draft of the next. (Finals do without: where two words are as good as equal, rounding may let
+    /// the one win that is in the draft, and what was a draft depends on the engine's load.)
     pub(super) fn partial_options(&self, base: &Arc<DecodeOptions>) -> Arc<DecodeOptions> {
-        match (&base.language, &self.language) {
-            (None, Some(language)) => Arc::new(DecodeOptions { language: Some(language.clone()), ..(**base).clone() }),
-            _ => base.clone(),
+        let (from, draft) = &self.draft;
+        let draft = if *from == self.window { draft.as_slice() } else { &[] };
+        if draft.is_empty() && (base.language.is_some() || self.language.is_none()) {
+            return base.clone();
         }
+        let language = base.language.clone().or_else(|| self.language.clone());
+        Arc::new(DecodeOptions { language, draft: draft.to_vec(), ..(**base).clone() })
+    }
+
+    /// Keeps the tokens of a hypothesis of audio that began there as a draft.
+    pub(super) fn drafted(&mut self, from: Position, hypothesis: &Hypothesis) {
+        self.draft = (from, hypothesis.tokens.clone());
     }
 
     /// The partial made of this audio, unless it says nothing or a later one was shown already.

@@ -2,10 +2,11 @@
 //!
 //! 1. At temperature 0 in the context that the [`ContextPolicy`](crate::engine::ContextPolicy) allows.
 //! 2. If a guard trips: again in the full context. Likewise if all guards are passed, but with little confidence, or if
-//!    it found no speech: on noisy speech, that is where the short context costs words.
+//!    it found no speech: on noisy speech, that is where the short context may cost words. Of two that pass the guards,
+//!    the likelier is taken.
 //! 3. If it still does: at temperatures 0.2 … 1.0, the likeliest of five samplings each, as the reference.
 //!
-//! The first attempt that passes the guards and needs no second look is taken, as is one that says there is no speech.
+//! The first attempt that passes the guards is taken, as is one that says there is no speech.
 //! If none passes, the likeliest of those that don't loop is taken; if all loop, the least repetitive one, cut behind
 //! the first occurrence of what it repeats, and no text at all if that still repeats. Partials get the first attempt
 //! only, and no text if it loops.
@@ -49,12 +50,14 @@ pub(super) struct Work<'a> {
 pub(super) fn run(decoder: &mut impl Decoder, work: &Work<'_>) -> Result<Hypothesis, EngineError> {
     let mut attempts = Attempts { decoder, work, made: 0 };
     let first = attempts.make(work.first_context(), 0.0)?;
-    if let Some(hypothesis) = attempts.take(&first) {
-        if !attempts.is_shaky(&first) {
-            return Ok(hypothesis);
+    if first.passes() {
+        if attempts.is_shaky(&first) {
+            let second = attempts.make(work.full_context, 0.0)?;
+            if second.passes() && (second.avg_logprob > first.avg_logprob || first.verdict == Verdict::Silence) {
+                return Ok(attempts.believe(&second));
+            }
         }
-        let second = attempts.make(work.full_context, 0.0)?;
-        return Ok(attempts.take(&second).unwrap_or(hypothesis));
+        return Ok(attempts.believe(&first));
     }
     if !work.options.fallback {
         let words = if first.verdict == Verdict::Loop { Vec::new() } else { first.words.clone() };
@@ -63,8 +66,8 @@ pub(super) fn run(decoder: &mut impl Decoder, work: &Work<'_>) -> Result<Hypothe
     let mut failed = vec![first];
     if work.first_context() < work.full_context {
         let attempt = attempts.make(work.full_context, 0.0)?;
-        if let Some(hypothesis) = attempts.take(&attempt) {
-            return Ok(hypothesis);
+        if attempt.passes() {
+            return Ok(attempts.believe(&attempt));
         }
         failed.push(attempt);
     }
@@ -118,6 +121,16 @@ struct Attempt {
     no_speech: f32,
     temperature: f32,
     context: usize,
+}
+
+impl Attempt {
+    /// Whether it can be taken as it is.
+    fn passes(&self) -> bool {
+        match self.verdict {
+            Verdict::Good | Verdict::Silence => true,
+            Verdict::Unsure | Verdict::Loop => false,
+        }
+    }
 }
 
 struct Attempts<'w, D> {
@@ -180,8 +193,8 @@ impl<D: Decoder> Attempts<'_, D> {
     fn sample_all(&mut self, failed: &mut Vec<Attempt>) -> Result<Option<Hypothesis>, EngineError> {
         for temperature in TEMPERATURES {
             let attempt = self.make(self.work.full_context, temperature)?;
-            if let Some(hypothesis) = self.take(&attempt) {
-                return Ok(Some(hypothesis));
+            if attempt.passes() {
+                return Ok(Some(self.believe(&attempt)));
             }
             failed.push(attempt);
         }
@@ -202,13 +215,10 @@ impl<D: Decoder> Attempts<'_, D> {
         doubtful && work.options.fallback && attempt.context < work.full_context
     }
 
-    /// The hypothesis if the attempt needs no other.
-    fn take(&self, attempt: &Attempt) -> Option<Hypothesis> {
-        match attempt.verdict {
-            Verdict::Good => Some(self.hypothesis(attempt, attempt.words.clone())),
-            Verdict::Silence => Some(self.hypothesis(attempt, Vec::new())),
-            Verdict::Unsure | Verdict::Loop => None,
-        }
+    /// The hypothesis of an attempt that passes: its words, or none where there is no speech.
+    fn believe(&self, attempt: &Attempt) -> Hypothesis {
+        let words = if attempt.verdict == Verdict::Silence { Vec::new() } else { attempt.words.clone() };
+        self.hypothesis(attempt, words)
     }
 
     fn hypothesis(&self, attempt: &Attempt, words: Vec<Word>) -> Hypothesis {

@@ -111,7 +111,9 @@ impl Onnx {
         let error = |reason: String| EngineError::Load { path: path.to_owned(), reason };
         if !matches!(device, Device::Auto | Device::Cpu) {
             let reason =
-                "the engine on ONNX Runtime runs on the CPU only so far; set the engine to whisper-cpp".to_owned();
+                "the engine on ONNX Runtime runs on the CPU only so far, it asks the library for no GPU; set the \
+                          engine to whisper-cpp, in a build with the GPU's cargo feature"
+                    .to_owned();
             return Err(EngineError::Device { device: device.to_string(), reason });
         }
         let environment = crate::onnxruntime::load(library).map_err(|e| error(e.to_string()))?.environment();

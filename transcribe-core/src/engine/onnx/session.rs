@@ -14,6 +14,7 @@ use ort::session::Session;
 use ort::value::DynValue;
 
 use super::graph::decoder::HEAD;
+use super::graph::quantise::Steps;
 use super::graph::weights::{Sizes, WeightError, Weights};
 use super::graph::{decoder, encoder, Graph, Precision};
 use super::mel::Mel;
@@ -130,12 +131,12 @@ impl Model {
         let mut x = self.decoder_positions[position * state..][..tokens.len() * state].to_vec();
         let token = |token: i32| (token.max(0) as usize).min(vocabulary - 1);
         if let Some(scales) = &self.head.scales {
-            let (_, bytes) = self.head.weights.try_extract_tensor::<i8>()?;
+            let steps = Steps::of(&self.head.weights)?;
             let (_, scales) = scales.try_extract_tensor::<f32>()?;
             for (row, number) in x.chunks_exact_mut(state).zip(tokens) {
                 let column = token(*number);
                 for (k, value) in row.iter_mut().enumerate() {
-                    *value += scales[column] * f32::from(bytes[k * vocabulary + column]);
+                    *value += scales[column] * steps.get(k * vocabulary + column);
                 }
             }
         } else {

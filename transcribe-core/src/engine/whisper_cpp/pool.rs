@@ -34,6 +34,16 @@ impl Pool {
         Self { context, limit: limit.max(1), slots: Mutex::default(), returned: Condvar::new() }
     }
 
+    /// The same with at most `limit` states (at least one).
+    pub(super) fn limited_to(self, limit: usize) -> Self {
+        Self { limit: limit.clamp(1, self.limit), ..self }
+    }
+
+    /// Most states there may be.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The weights.
     pub(super) fn context(&self) -> &WhisperContext {
         &self.context

@@ -6,7 +6,7 @@
 pub(super) mod decoder;
 pub(super) mod encoder;
 mod proto;
-mod quantise;
+pub(super) mod quantise;
 pub(super) mod weights;
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use prost::Message;
 
 use self::proto::{Attribute, Node, Type, ValueInfo};
-use self::quantise::{quantise, steps};
+use self::quantise::{quantise, unsigned, Bytes, MIDDLE};
 
 /// The domain of the operators that ONNX Runtime has beside the standard's.
 const CONTRIBUTED: &str = "com.microsoft";
@@ -26,8 +26,7 @@ const SMALL: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// Weights and activations in 8 bits: weights with a scale for each output channel, activations with one for each
-    /// row, so that a row's result doesn't depend on the rows beside it. On x86 processors without VNNI instructions,
-    /// weights have 7 bits.
+    /// row, so that a row's result doesn't depend on the rows beside it.
     #[default]
     Int8,
     /// Single precision throughout.
@@ -69,6 +68,7 @@ enum Rows {
 /// Adds up a graph.
 pub(super) struct Builder {
     precision: Precision,
+    bytes: Bytes,
     graph: proto::Graph,
     weights: Vec<(String, Arc<DynValue>)>,
     values: usize,
@@ -77,10 +77,10 @@ pub(super) struct Builder {
 impl Builder {
     pub(super) fn new(name: &str, precision: Precision) -> Self {
         let graph = proto::Graph { name: name.to_owned(), ..proto::Graph::default() };
-        let mut builder = Self { precision, graph, weights: Vec::new(), values: 0 };
+        let mut builder = Self { precision, bytes: Bytes::here(), graph, weights: Vec::new(), values: 0 };
         if precision == Precision::Int8 {
             builder.inline("byte_scale", Type::Float, &[], (1.0f32 / 127.0).to_le_bytes().to_vec());
-            builder.inline("byte_zero", Type::Uint8, &[], vec![128]);
+            builder.inline("byte_zero", Type::Uint8, &[], vec![MIDDLE]);
         }
         builder
     }
@@ -196,13 +196,18 @@ impl Builder {
                 Ok(self.op("MatMul", &[x, &weights], &[]))
             }
             Rows::Int8 { bytes, peaks } => {
-                let (quantised, scales) = quantise(&numbers, outputs, steps());
+                let (steps, scales) = quantise(&numbers, outputs);
                 drop(numbers);
-                let tensor = Tensor::from_array((vec![inputs, outputs], quantised))?.into_dyn();
-                let weights = self.external(name, Type::Int8, &[inputs as i64, outputs as i64], tensor)?;
+                let shape = vec![inputs, outputs];
+                let (tensor, zero) = match self.bytes {
+                    Bytes::Signed => (Tensor::from_array((shape, steps))?.into_dyn(), ""),
+                    Bytes::Unsigned => (Tensor::from_array((shape, unsigned(&steps)))?.into_dyn(), "byte_zero"),
+                };
+                let weights = self.external(name, self.bytes.kind(), &[inputs as i64, outputs as i64], tensor)?;
                 let scales = self.floats(&format!("{name}.scale"), &[outputs], scales)?;
-                let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero"];
-                let shares = self.contributed("MatMulIntegerToFloat", &inputs, &[]);
+                let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero", zero];
+                let inputs = if zero.is_empty() { &inputs[..5] } else { &inputs };
+                let shares = self.contributed("MatMulIntegerToFloat", inputs, &[]);
                 Ok(self.op("Mul", &[&shares, peaks], &[]))
             }
         }
@@ -239,4 +244,51 @@ const EPSILON: f32 = 1e-5;
 struct Norm {
     weight: String,
     bias: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ort::session::Session;
+
+    /// Runs `rows` through a linear layer in 8 bits.
+    fn product(bytes: Bytes, rows: &[f32], weights: &[f32], outputs: usize) -> Vec<f32> {
+        let environment = crate::onnxruntime::load(None).unwrap().environment();
+        let inputs = weights.len() / outputs;
+        let mut builder = Builder::new("layer", Precision::Int8);
+        builder.bytes = bytes;
+        let x = builder.input("x", Type::Float, &[Extent::Free("n"), Extent::Fixed(inputs)]);
+        let ready = builder.rows(&x);
+        builder.product(&ready, "weights", Matrix { outputs, inputs, numbers: weights.to_vec() }).unwrap();
+        builder.rename("y");
+        builder.output("y", &[Extent::Free("n"), Extent::Fixed(outputs)]);
+        let graph = builder.finish();
+        let mut session = Session::builder(environment).unwrap();
+        for (name, value) in &graph.weights {
+            session = session.with_external_initializer(name, value.clone()).unwrap();
+        }
+        let mut session = session.commit_from_memory(&graph.bytes).unwrap();
+        let x = Tensor::from_array(([rows.len() / inputs, inputs], rows.to_vec())).unwrap();
+        let y = session.run(ort::inputs!["x" => x]).unwrap();
+        y["y"].try_extract_tensor::<f32>().unwrap().1.to_vec()
+    }
+
+    /// All at their largest, where sums of two products exceed 16 bits: a processor without VNNI would saturate.
+    #[test]
+    fn eight_bits_are_exact_on_this_processor_and_the_same_signed_or_not() {
+        let (inputs, outputs) = (384, 32);
+        let rows: Vec<f32> = (0..3 * inputs).map(|i| if i % 7 == 0 { -1.0 } else { 1.0 }).collect();
+        let weights: Vec<f32> = (0..outputs * inputs)
+            .map(|i| if (i / inputs) % 2 == 0 { 0.5 } else { -0.5 + (i % 3) as f32 * 0.5 })
+            .collect();
+        let exact: Vec<f32> = rows
+            .chunks_exact(inputs)
+            .flat_map(|row| weights.chunks_exact(inputs).map(|w| row.iter().zip(w).map(|(a, b)| a * b).sum::<f32>()))
+            .collect();
+        let here = product(Bytes::here(), &rows, &weights, outputs);
+        for (n, (y, exact)) in here.iter().zip(&exact).enumerate() {
+            assert!((y - exact).abs() < 0.01 * exact.abs().max(1.0), "{n}: {y} for {exact}");
+        }
+        assert_eq!(here, product(Bytes::Unsigned, &rows, &weights, outputs));
+    }
 }
