@@ -105,7 +105,10 @@ impl WhisperTranscribe {
     fn reconfigure(&self) {
         let settings = self.settings().clone();
         let Some(session) = self.session() else { return };
-        let decode = settings.decode();
+        let decode = settings.decode().and_then(|decode| match session.model.get() {
+            Some(model) => model.engine().check(&decode).map(|()| decode).map_err(|e| e.to_string()),
+            None => Ok(decode),
+        });
         match decode {
             Ok(decode) => session.stream.configure(decode, settings.partial_policy()),
             Err(error) => {

@@ -42,6 +42,13 @@ pub(super) fn start(
             progress(&element, gst::ProgressType::Canceled, LOAD, "Stopped");
             return;
         }
+        // What was changed while it was loaded, has to be possible too; what is changed from now on is checked then.
+        let result = result.and_then(|model| {
+            let _ = session.model.set(model.clone());
+            let decode = element.imp().settings().decode().map_err(LoadError::Options)?;
+            model.engine().check(&decode).map_err(LoadError::Engine)?;
+            Ok(model)
+        });
         match result {
             Ok(model) => {
                 gst::info!(CAT, obj = element, "Model {} loaded: {:?}", settings.model, model);
