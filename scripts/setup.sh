@@ -32,6 +32,7 @@ test_packages=(
     'flite|speaks test sentences'
     'espeak-ng|speaks test sentences in other languages'
     'gstreamer1.0-x|textoverlay, for the burned-in captions'
+    'nginx-light|a proxy in front of the server'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

@@ -29,7 +29,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::Layer;
 
-use cli::Command;
+use cli::{Command, LogFormat};
 use exit::Exit;
 use signals::Signals;
 
@@ -43,8 +43,11 @@ fn main() -> ExitCode {
         }
     };
     let verbose = cli.verbose;
-    let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
-    start_logging(verbose, usual);
+    let (usual, format) = match &cli.command {
+        Command::Serve(args) => (LevelFilter::INFO, args.log_format),
+        _ => (LevelFilter::WARN, LogFormat::Text),
+    };
+    start_logging(verbose, usual, format);
     match run(cli.command, &matches) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -67,7 +70,7 @@ fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<Exit> {
 }
 
 /// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`.
-fn start_logging(verbose: u8, usual: LevelFilter) {
+fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) {
     let level = match verbose {
         0 => usual,
         1 => LevelFilter::INFO,
@@ -78,8 +81,12 @@ fn start_logging(verbose: u8, usual: LevelFilter) {
     // whisper.cpp tells at length what it loads. What goes wrong in earnest the element reports itself.
     let whisper = if verbose < 2 { LevelFilter::OFF } else { level };
     let targets = targets.unwrap_or_else(|| Targets::new().with_default(level).with_target("whisper_cpp", whisper));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(targets);
-    tracing_subscriber::registry().with(lines).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
 /// Prints the error with its causes, and with `-v` where GStreamer says it happened.

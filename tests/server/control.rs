@@ -72,6 +72,25 @@ async fn a_setting_that_is_not_possible_is_said_to_be_so() {
 }
 
 #[tokio::test]
+async fn a_language_that_the_model_does_not_know_changes_nothing_while_audio_comes() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    let mut client = Client::connect(&server, "").await;
+    client.sender.audio(&clip.samples).await;
+    client.receiver.next_of("speech_start").await;
+    for (language, named) in [("de", "multilingual"), ("klingon", "klingon")] {
+        client.sender.control(json!({ "type": "configure", "language": language })).await;
+        let error = client.receiver.next_of("error").await;
+        assert_eq!(error["problem"]["type"], "urn:pipeline-server:problem:invalid-setting", "{error}");
+        assert_eq!(error["fatal"], false);
+        assert!(error["problem"]["detail"].as_str().unwrap().contains(named), "{error}");
+    }
+    let messages = client.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages[messages.len() - 2..], 5.0);
+    assert_eq!(messages.last().unwrap()["reason"], "client_closed");
+}
+
+#[tokio::test]
 async fn settings_may_come_with_the_address() {
     let server = Server::start(&[]);
     let clip = named("librivox-sense-0920");

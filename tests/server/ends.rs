@@ -1,12 +1,14 @@
 //! How sessions end when it is not the client who ends them.
 
 use e2e_tests::clips::named;
-use serde_json::json;
+use e2e_tests::rss::Footprint;
+use serde_json::{json, Value};
 
 use crate::support::client::{f32le, Client};
 use crate::support::http::{metric_becomes, request, Response};
 use crate::support::server::Server;
 use crate::support::verdict::words_are_right;
+use crate::support::within;
 
 #[tokio::test]
 async fn a_signal_lets_everybody_finish_and_nobody_in() {
@@ -123,4 +125,68 @@ async fn a_session_lasts_as_long_as_it_may() {
     client.sender.audio(&clip.samples).await;
     let messages = client.receiver.rest().await;
     assert_eq!(messages.last().unwrap()["reason"], "max_duration");
+}
+
+#[tokio::test]
+async fn logs_can_be_json_and_hold_no_transcripts() {
+    let server = Server::start(&["--log-format", "json", "-vv"]);
+    let clip = named("librivox-sense-0920");
+    let messages = Client::connect(&server, "").await.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages, 5.0);
+    server.signal(libc::SIGTERM);
+    let ended = server.finish();
+    assert!(!ended.stderr.contains("amiable"), "{}", ended.stderr);
+    let lines: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let closed = lines.iter().find(|line| line["fields"]["message"] == "session closed").unwrap();
+    assert_eq!(closed["fields"]["reason"], "client_closed");
+    assert_eq!(closed["fields"]["session"].as_str().unwrap().len(), 36, "{closed}");
+}
+
+/// File descriptors of a process.
+fn descriptors(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_storm_of_clients_leaves_nothing_behind() {
+    const CLIENTS: usize = 400;
+    let server = Server::start(&["--max-sessions-per-address", "32", "--max-rate", "1000000"]);
+    let clip = named("librivox-sense-0920");
+    // The first session brings what stays: threads of the detector and of the runtime, memory.
+    let messages = Client::connect(&server, "").await.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages, 10.0);
+    let none = "pipeline_server_sessions{source=\"websocket\"}";
+    metric_becomes(&server, none, 0.0).await;
+    let (before, files) = (Footprint::of(server.id()).unwrap(), descriptors(server.id()));
+
+    for batch in 0..CLIENTS / 20 {
+        let storm = (0..20).map(async |i| {
+            // Some are refused, because others are still leaving.
+            let Ok(mut client) = Client::request(&server, "partials=none").await else { return };
+            if i % 2 == 0 {
+                let _ = client.sender.try_binary(vec![0; 6_400 * (batch % 7 + 1)]).await;
+            }
+            if i % 5 == 0 {
+                let _ = client.sender.try_text(r#"{"type":"close"}"#).await;
+            }
+        });
+        futures_util::future::join_all(storm).await;
+    }
+    metric_becomes(&server, none, 0.0).await;
+    let messages = Client::connect(&server, "").await.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages, 10.0);
+    metric_becomes(&server, none, 0.0).await;
+    let after = within("threads that end", async {
+        loop {
+            let now = Footprint::of(server.id()).unwrap();
+            // The runtime keeps threads for blocking work for some seconds.
+            if now.threads <= before.threads + 4 && descriptors(server.id()) <= files + 4 {
+                return now;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    })
+    .await;
+    let grown = after.rss.saturating_sub(before.rss) >> 20;
+    assert!(grown < 64, "{grown} MiB more than before");
 }

@@ -1,11 +1,13 @@
 //! Plain HTTP, and requests for a WebSocket that is not to be had.
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::client::Client;
 use crate::support::http::{metric_becomes, request, Response};
 use crate::support::server::{refuse, Server};
-use crate::support::workspace;
+use crate::support::{within, workspace};
 
 #[tokio::test]
 async fn health_readiness_and_documents_are_there() {
@@ -83,4 +85,17 @@ async fn a_model_that_is_not_there_ends_the_server() {
     let ended = refuse(&["--model", "/no/such/model.bin"]);
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("/no/such/model.bin"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_get_on_is_given_up_and_holds_nobody_up() {
+    let server = Server::start(&[]);
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    slow.write_all(b"GET /ws/transcribe HTTP/1.1\r\nHost: x\r\nX-").await.unwrap();
+    assert_eq!(request(&server, "GET", "/readyz").await.status, 200);
+    let mut rest = Vec::new();
+    // It ends, with or without an answer.
+    let _ = within("an end", slow.read_to_end(&mut rest)).await;
+    assert!(!String::from_utf8_lossy(&rest).contains(" 101 "), "{rest:?}");
+    assert_eq!(request(&server, "GET", "/readyz").await.status, 200);
 }

@@ -16,6 +16,7 @@ mod ends;
 mod examples;
 mod http;
 mod pressure;
+mod proxy;
 mod refusals;
 mod support;
 mod transcripts;

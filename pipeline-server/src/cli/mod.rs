@@ -160,8 +160,20 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = value_parser!(u64).range(1..=3_600))]
     pub(crate) drain_timeout: u64,
 
+    /// How logs are written to stderr. They hold session ids and no transcripts.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
     #[command(flatten)]
     pub(crate) element: ElementArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line an event, for people.
+    Text,
+    /// A JSON object an event.
+    Json,
 }
 
 /// Where the text goes and how it looks.

@@ -23,7 +23,7 @@ use self::arrivals::Arrivals;
 use self::log::Log;
 use self::merge::Merge;
 use self::pipeline::{Pipeline, Reached};
-pub(crate) use self::registry::{Place, Sessions};
+pub(crate) use self::registry::{Attended, Place, Sessions};
 pub(crate) use self::state::{Reason, State};
 use crate::metrics::Metrics;
 use crate::pipeline::{event, is_about_a_decoder, Error, MissingPlugin, Properties, NO_AUDIO};

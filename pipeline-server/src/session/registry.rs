@@ -1,6 +1,7 @@
 //! All sessions of the server: who is let in, who is there, and how all of them end.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -77,16 +78,18 @@ impl Sessions {
         Ok(())
     }
 
-    /// Opens a session.
+    /// Opens a session. It ends when what is returned is dropped, also while it is being opened.
     pub(crate) async fn open(
         self: &Arc<Self>,
         place: Place,
         source: Box<dyn Source>,
         wishes: Wishes,
-    ) -> Result<Arc<Session>, Problem> {
+    ) -> Result<Attended, Problem> {
         let (sessions, runtime) = (self.clone(), Handle::current());
         let opened = runtime.clone().spawn_blocking(move || {
-            Session::open(place, source, &wishes, &sessions.rules, sessions.metrics.clone(), runtime)
+            let session = Session::open(place, source, &wishes, &sessions.rules, sessions.metrics.clone(), runtime)?;
+            sessions.attended.send_modify(|clients| *clients += 1);
+            Ok(Attended { session, sessions })
         });
         match opened.await {
             Ok(opened) => opened,
@@ -119,12 +122,6 @@ impl Sessions {
         for session in self.all() {
             session.close(Reason::Shutdown);
         }
-    }
-
-    /// To be held while a client is served, which may be longer than its session is there.
-    pub(crate) fn attend(self: &Arc<Self>) -> Attendance {
-        self.attended.send_modify(|clients| *clients += 1);
-        Attendance(self.clone())
     }
 
     /// Waits until all sessions are over, their pipelines gone and their clients told.
@@ -184,11 +181,24 @@ impl Drop for Place {
     }
 }
 
-/// A client is being served.
-pub(crate) struct Attendance(Arc<Sessions>);
+/// A session that somebody attends to: its client is served, which may be longer than the session is there. Whoever lets go
+/// of it ends it.
+pub(crate) struct Attended {
+    session: Arc<Session>,
+    sessions: Arc<Sessions>,
+}
 
-impl Drop for Attendance {
+impl Deref for Attended {
+    type Target = Arc<Session>;
+
+    fn deref(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Drop for Attended {
     fn drop(&mut self) {
-        self.0.attended.send_modify(|clients| *clients -= 1);
+        self.session.close(Reason::ClientGone);
+        self.sessions.attended.send_modify(|clients| *clients -= 1);
     }
 }

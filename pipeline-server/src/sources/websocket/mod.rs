@@ -26,7 +26,7 @@ use crate::http::Server;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{AudioFormat, Limits, Message, Ready};
 use crate::protocol::VERSION;
-use crate::session::{Reason, Wishes};
+use crate::session::Wishes;
 
 /// Name of this door.
 const KIND: &str = "websocket";
@@ -93,17 +93,9 @@ async fn open(
             },
         })
     });
-    let lost = session.clone();
     let metrics = server.metrics.clone();
-    let upgrade = upgrade
-        .max_message_size(allowance.max_message)
-        .max_frame_size(allowance.max_message)
-        .on_failed_upgrade(move |_| lost.close(Reason::ClientGone));
-    let attendance = server.sessions.attend();
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        socket::run(socket, session, inlet, wire, allowance, metrics).await;
-        drop(attendance);
-    }))
+    let upgrade = upgrade.max_message_size(allowance.max_message).max_frame_size(allowance.max_message);
+    Ok(upgrade.on_upgrade(move |socket| socket::run(socket, session, inlet, wire, allowance, metrics)))
 }
 
 fn described(wire: Wire, params: &Params) -> AudioFormat {

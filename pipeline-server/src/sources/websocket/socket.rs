@@ -24,7 +24,7 @@ use crate::protocol::control::Control;
 use crate::protocol::problem::Kind;
 use crate::protocol::results::Message;
 use crate::session::log::{Next, Subscription};
-use crate::session::{Reason, Session, State};
+use crate::session::{Attended, Reason, Session, State};
 
 /// How long a session that is over waits until the client has taken its last messages.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ const PATIENCE: u32 = 16;
 /// Serves the client until the session is over and the connection gone.
 pub(super) async fn run(
     socket: WebSocket,
-    session: Arc<Session>,
+    session: Attended,
     inlet: Inlet,
     wire: Wire,
     allowance: Allowance,
