@@ -33,6 +33,7 @@ test_packages=(
     'espeak-ng|speaks test sentences in other languages'
     'gstreamer1.0-x|textoverlay, for the burned-in captions'
     'nginx-light|a proxy in front of the server'
+    'chromium|shows the page of the server'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

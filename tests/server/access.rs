@@ -79,6 +79,12 @@ async fn a_browser_is_let_in_by_a_token_for_a_short_time() {
 }
 
 #[tokio::test]
+async fn without_keys_no_token_is_needed() {
+    let server = Server::start(&[]);
+    assert_eq!(request(&server, "POST", "/v1/tokens").await.status, 204);
+}
+
+#[tokio::test]
 async fn pages_from_elsewhere_are_not_let_in_unless_they_are_allowed() {
     let server = Server::start(&["--allow-origins", "https://good.example,https://other.example"]);
     refused(&server, "", &[("origin", "https://evil.example")]).await.problem("foreign-origin", 403);

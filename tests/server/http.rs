@@ -29,7 +29,7 @@ async fn health_readiness_and_documents_are_there() {
 #[tokio::test]
 async fn what_is_not_there_or_not_a_websocket_is_a_problem() {
     let server = Server::start(&[]);
-    request(&server, "GET", "/").await.problem("not-found", 404);
+    request(&server, "GET", "/nothing").await.problem("not-found", 404);
     request(&server, "POST", "/healthz").await.problem("method-not-allowed", 405);
     request(&server, "GET", "/ws/transcribe").await.problem("not-a-websocket", 426);
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod audio;
+mod browser;
 mod channels;
 mod config;
 mod containers;

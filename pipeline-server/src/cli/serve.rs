@@ -79,7 +79,9 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     let access = Arc::new(access);
     let server = Server { access, sessions: sessions.clone(), model: model.clone(), metrics, allowance };
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
-    announce(&format!("Listening on ws://{}/ws/transcribe", listener.local_addr()?));
+    let address = listener.local_addr()?;
+    announce(&format!("Listening on ws://{address}/ws/transcribe"));
+    announce(&format!("For a browser: http://{address}/"));
     if args.keys.0.is_empty() {
         let who =
             if args.listen.ip().is_loopback() { "programs of this machine" } else { "everybody who can reach it" };

@@ -1,6 +1,7 @@
 //! The web side: which address leads where, and connections.
 
 mod connections;
+mod page;
 mod problem;
 
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(crate) struct Server {
 
 /// All addresses.
 pub(crate) fn router(server: Server) -> Router {
-    Router::new()
+    page::routes()
         .route("/ws/transcribe", any(websocket::transcribe))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -74,7 +75,8 @@ async fn figures(State(server): State<Server>, headers: HeaderMap) -> Response {
 async fn token(State(server): State<Server>, headers: HeaderMap) -> Response {
     let key = match server.access.key(&headers) {
         Ok(Some(key)) => key,
-        Ok(None) => return Problem::new(Kind::NotFound, "no keys are set, so that no token is needed").into_response(),
+        // None is needed.
+        Ok(None) => return StatusCode::NO_CONTENT.into_response(),
         Err(problem) => return problem.into_response(),
     };
     let (token, lifetime) = server.access.token(&key);
@@ -83,7 +85,7 @@ async fn token(State(server): State<Server>, headers: HeaderMap) -> Response {
 }
 
 async fn nothing_here() -> Problem {
-    Problem::new(Kind::NotFound, "the WebSocket is at /ws/transcribe")
+    Problem::new(Kind::NotFound, "the page is at /, the WebSocket at /ws/transcribe")
 }
 
 async fn not_with_that_method() -> Problem {

@@ -14,7 +14,8 @@ const LONGEST_PROMPT: usize = 4_096;
 pub(crate) enum Control {
     /// Changes how this session is transcribed from now on; what is left out stays as it is.
     Configure(Configure),
-    /// Ends the running utterance behind the audio sent so far, so that its final comes at once.
+    /// Ends the running utterance behind the audio sent so far, so that its final comes at once; with `encoding=auto`
+    /// when the next audio has been decoded.
     Finalize {},
     /// Nothing but a sign of life: keeps the idle time-out away while there is no audio to send.
     Keepalive {},

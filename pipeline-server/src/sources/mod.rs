@@ -76,7 +76,8 @@ impl Outlets {
 
     /// Ends all tracks where they are: each gives out what it has, and then EOS. Returns at once.
     pub(crate) fn end(&self) {
-        for entry in self.entries.iter().cloned() {
+        for entry in self.entries.iter() {
+            let entry = entry.clone();
             let Some(element) = entry.parent_element() else { continue };
             // The pad may be busy: wait for it elsewhere. Whoever pushes after this is told that it is over.
             element.call_async(move |_| {

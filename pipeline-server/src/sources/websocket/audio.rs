@@ -144,7 +144,7 @@ impl Format {
     /// Whether `bytes` are audio of this kind; the error says what they are not.
     pub(crate) fn check(self, bytes: &[u8]) -> Result<(), String> {
         let (frame, name) = (self.frame(), self.encoding.name());
-        if bytes.len() % frame != 0 {
+        if !bytes.len().is_multiple_of(frame) {
             return Err(format!(
                 "a binary message of {} bytes is no whole number of frames: a frame of {name} with {} channel(s) has \
                  {frame} bytes",
