@@ -9,7 +9,7 @@ use crate::support::server::{run, Server};
 use crate::support::verdict::words_are_right;
 
 /// A new key: the secret, and the server's setting.
-fn key(name: &str) -> (String, String) {
+pub(crate) fn key(name: &str) -> (String, String) {
     let (code, stdout, stderr) = run(&["new-key", name], &[]);
     assert_eq!(code, Some(0), "{stderr}");
     let secret = stdout.split_whitespace().find(|word| word.starts_with("psk_")).unwrap().to_owned();

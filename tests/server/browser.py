@@ -1,7 +1,8 @@
 """Uses the server's page in Debian's Chromium as a person does, and prints what it shows as one JSON object.
 
-    browser.py URL MICROPHONE.wav FILE.flac PICTURES_FOLDER
+    browser.py URL MICROPHONE.wav FILE.flac PICTURES_FOLDER [KEY]
 
+With KEY it only shows that key to a server that wants one, and what is said then.
 The microphone is the browser's own fake one, fed with the WAV file over and over.
 """
 
@@ -18,7 +19,19 @@ def finals(page):
     return page.locator("#finals p span").all_inner_texts()
 
 
-def main(url, microphone, file, pictures):
+def unlock(page, key, shown):
+    """Starts, is asked for a key, and gives a wrong one before the right one."""
+    page.locator("#start").click()
+    for given in ("psk_wrong", key):
+        page.locator("#key").wait_for()
+        page.locator("#key").fill(given)
+        page.keyboard.press("Enter")
+    page.locator("#finals p").first.wait_for()
+    shown["microphone"] = finals(page)
+    shown["asked"] = page.locator("#key-form").is_visible()
+
+
+def main(url, microphone, file, pictures, key=None):
     shown = {"console": [], "foreign": []}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -38,6 +51,11 @@ def main(url, microphone, file, pictures):
         page.on("pageerror", lambda error: shown["console"].append(str(error)))
         page.on("request", lambda r: None if r.url.startswith((url, "blob:")) else shown["foreign"].append(r.url))
         page.goto(url)
+        if key is not None:
+            unlock(page, key, shown)
+            browser.close()
+            print(json.dumps(shown))
+            return
         page.screenshot(path=f"{pictures}/light-empty.png")
 
         # By keyboard alone.
@@ -45,9 +63,12 @@ def main(url, microphone, file, pictures):
         page.keyboard.press("Enter")
         page.wait_for_selector("#partial:not([hidden])")
         shown["partial"] = page.locator("#partial span").inner_text()
+        # It is nought between words.
+        shown["level"] = 0
+        while shown["level"] == 0:
+            shown["level"] = page.locator("#level").evaluate("meter => meter.value")
         page.screenshot(path=f"{pictures}/light-partial.png")
         page.locator("#finals p").nth(1).wait_for()
-        shown["level"] = page.locator("#level").evaluate("meter => meter.value")
         shown["latency"] = page.locator("#latency").inner_text()
         page.emulate_media(color_scheme="dark")
         page.screenshot(path=f"{pictures}/dark.png")

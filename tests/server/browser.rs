@@ -6,6 +6,7 @@ use e2e_tests::wer::word_errors;
 use serde_json::{json, Value};
 use tokio::process::Command;
 
+use crate::access::key;
 use crate::support::http::{metric_becomes, request};
 use crate::support::server::Server;
 use crate::support::{within, workspace};
@@ -14,32 +15,48 @@ fn texts(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn the_page_shows_what_is_said_into_the_microphone_and_what_is_in_a_file() {
+/// What the page shows when `tests/server/browser.py` uses it.
+async fn shown(server: &Server, said: &Composition, key: Option<&str>) -> Value {
     let python = workspace().join(".deps/python/bin/python3");
-    assert!(python.exists(), "{} is not there: make setup-tests", python.display());
     let chromium = std::path::Path::new("/usr/bin/chromium");
-    assert!(chromium.exists(), "{} is not there: make setup-tests", chromium.display());
-    let server = Server::start(&[]);
+    for peer in [&python, chromium] {
+        assert!(peer.exists(), "{} is not there: make setup-tests", peer.display());
+    }
     let folder = tempfile::tempdir().unwrap();
     let microphone = folder.path().join("microphone.wav");
-    let said = Composition::new().silence(1.0).clip(named("librivox-sense-0920")).silence(1.5);
     write_wav(&microphone, &said.samples, SAMPLE_RATE, 1).unwrap();
     let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     std::fs::create_dir_all(&pictures).unwrap();
-
     let output = Command::new(python)
         .arg("tests/server/browser.py")
         .arg(format!("http://{}/", server.address))
         .arg(&microphone)
         .arg("tests/data/speech/librivox-sense-0930.flac")
         .arg(&pictures)
+        .args(key)
         .current_dir(workspace())
         .kill_on_drop(true)
         .output();
     let output = within("the browser", output).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_page_asks_for_a_key_where_the_server_wants_one() {
+    let (secret, setting) = key("page");
+    let server = Server::start(&["--keys", &setting]);
+    let said = Composition::new().silence(1.0).clip(named("librivox-sense-0920")).silence(1.5);
+    let shown = shown(&server, &said, Some(&secret)).await;
+    assert!(!texts(&shown["microphone"]).is_empty(), "{shown}");
+    assert_eq!(shown["asked"], false);
+}
+
+#[tokio::test]
+async fn the_page_shows_what_is_said_into_the_microphone_and_what_is_in_a_file() {
+    let server = Server::start(&[]);
+    let said = Composition::new().silence(1.0).clip(named("librivox-sense-0920")).silence(1.5);
+    let shown = shown(&server, &said, None).await;
 
     // The microphone repeats itself; one whole round has to be right.
     let heard = texts(&shown["microphone"]);
