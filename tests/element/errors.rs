@@ -86,6 +86,11 @@ fn a_gpu_that_is_not_built_in_is_an_error_not_the_cpu() {
 }
 
 #[test]
+fn a_policy_that_the_engine_has_no_means_for_is_refused() {
+    assert_names(&error("engine=whisper-cpp partials=align-att"), &["align-att", "engine=onnx"]);
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_refused() {
     init();
     let element = gst::parse::launch("whispertranscribe vad-threshold=0.3 vad-negative-threshold=0.6").unwrap();

@@ -82,6 +82,24 @@ fn in_a_room_committed_text_is_about_as_good_as_finals() {
 }
 
 #[test]
+fn where_the_decoder_looked_commits_words_sooner_than_agreement() {
+    let partials = PartialPolicy::AlignAtt { every: samples_from_ms(500), margin: samples_from_ms(300) };
+    let clean = Composition::long();
+    for (what, signal) in [("a room", clean.clone().in_room(&Room::new(0.5, 1))), ("clean", clean)] {
+        let whole = play(&signal, 512, finals_only());
+        let looked = play(&signal, 512, StreamConfig { partials, ..StreamConfig::default() });
+        let agreed = play(&signal, 512, agreement());
+        let (sooner, later) = (measure(&looked, &whole), measure(&agreed, &whole));
+        assert!(sooner.committed.len() >= 90 && sooner.broken == 0, "{what}: {}", looked.text());
+        let (sooner, later) = (mean(&sooner.committed), mean(&later.committed));
+        let (committed, free) = (errors(&signal, &looked), errors(&signal, &whole));
+        println!("{what}: committed after {sooner} s ({later} s), {committed} % ({free} %) wrong");
+        assert!(sooner < later, "{what}: {sooner} s, by agreement {later} s");
+        assert!(committed <= free + 2.5, "{what}: committed {committed} %, finals {free} %: {}", looked.text());
+    }
+}
+
+#[test]
 fn packets_of_any_size_give_the_same_words() {
     let signal = Composition::new().silence(0.5).clip(named("jfk-inaugural")).silence(1.0);
     let results = |packet: usize| -> Vec<Output> {

@@ -105,9 +105,13 @@ impl WhisperTranscribe {
     fn reconfigure(&self) {
         let settings = self.settings().clone();
         let Some(session) = self.session() else { return };
-        let decode = settings.decode().and_then(|decode| match session.model.get() {
-            Some(model) => model.engine().check(&decode).map(|()| decode).map_err(|e| e.to_string()),
-            None => Ok(decode),
+        // Without a model yet, the loader looks.
+        let decode = settings.decode().and_then(|decode| {
+            if let Some(model) = session.model.get() {
+                settings.check_attention(model.engine().tells_attention())?;
+                model.engine().check(&decode).map_err(|e| e.to_string())?;
+            }
+            Ok(decode)
         });
         match decode {
             Ok(decode) => session.stream.configure(decode, settings.partial_policy()),

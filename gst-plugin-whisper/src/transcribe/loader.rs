@@ -45,7 +45,9 @@ pub(super) fn start(
         // What was changed while it was loaded, has to be possible too; what is changed from now on is checked then.
         let result = result.and_then(|model| {
             let _ = session.model.set(model.clone());
-            let decode = element.imp().settings().decode().map_err(LoadError::Options)?;
+            let now = element.imp().settings().clone();
+            now.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
+            let decode = now.decode().map_err(LoadError::Options)?;
             model.engine().check(&decode).map_err(LoadError::Engine)?;
             Ok(model)
         });
@@ -101,6 +103,7 @@ fn load(
     let model = Model::load_with(&ModelKey { path, engine, device }, settings.library().as_deref())
         .map_err(LoadError::Engine)?;
     model.engine().check(&decode).map_err(LoadError::Engine)?;
+    settings.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
     Ok(model)
 }
 

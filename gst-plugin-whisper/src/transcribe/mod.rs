@@ -50,6 +50,10 @@
  * final change them. When the speaker pauses, the final is made before the pause is long enough to end the utterance:
  * where it does, the final comes at once.
  *
+ * With #GstWhisperTranscribe:partials=align-att, a word is stable once the decoder chose it, and those before it, by audio
+ * that ends at least #GstWhisperTranscribe:attention-margin before the latest: sooner, but wrong more often. It needs
+ * the engine on ONNX Runtime.
+ *
  * An utterance ends after #GstWhisperTranscribe:min-silence; where its text ends a sentence already after
  * #GstWhisperTranscribe:sentence-silence; or at once on request, by the action signal
  * #GstWhisperTranscribe::finalize or, in step with the audio, a custom downstream event `whispertranscribe/finalize`.
@@ -206,6 +210,12 @@ pub enum Partials {
         nick = "local-agreement"
     )]
     LocalAgreement,
+    /// The same, and words stay that the decoder chose without looking at the audio's end.
+    #[enum_value(
+        name = "AlignAtt: likewise, and words stay that were chosen without a look at the end (engine=onnx)",
+        nick = "align-att"
+    )]
+    AlignAtt,
 }
 
 /// What a buffer holds.

@@ -47,6 +47,7 @@ pub(super) struct Settings {
     pub(super) partials: Partials,
     pub(super) partial_interval: u32,
     pub(super) agreement: u32,
+    pub(super) attention_margin: u32,
     pub(super) revise_committed: bool,
     pub(super) sentence_silence: u32,
     pub(super) beam_size: u32,
@@ -88,6 +89,7 @@ impl Default for Settings {
             partials: Partials::LocalAgreement,
             partial_interval: 500,
             agreement: 2,
+            attention_margin: 300,
             revise_committed: false,
             sentence_silence: 0,
             beam_size: 1,
@@ -115,6 +117,7 @@ impl Settings {
                 | "partials"
                 | "partial-interval"
                 | "agreement"
+                | "attention-margin"
                 | "beam-size"
                 | "initial-prompt"
                 | "keep-annotations"
@@ -149,7 +152,20 @@ impl Settings {
             Partials::None => PartialPolicy::None,
             Partials::Interval => PartialPolicy::Interval { every },
             Partials::LocalAgreement => PartialPolicy::LocalAgreement { every, agree: self.agreement as usize },
+            Partials::AlignAtt => {
+                PartialPolicy::AlignAtt { every, margin: samples_from_ms(self.attention_margin.into()) }
+            }
         }
+    }
+
+    /// Whether an engine that can or can't tell where the decoder looks will do; if not, cause and mend.
+    pub(super) fn check_attention(&self, told: bool) -> Result<(), String> {
+        if self.partials != Partials::AlignAtt || told {
+            return Ok(());
+        }
+        Err("partials=align-att needs to know where the decoder looks, which this engine can't tell: set engine=onnx \
+             (on the CPU), or partials=local-agreement"
+            .to_owned())
     }
 
     /// All that a stream needs to know.
@@ -238,6 +254,7 @@ impl Settings {
             "partials" => take(value, &mut self.partials),
             "partial-interval" => take(value, &mut self.partial_interval),
             "agreement" => take(value, &mut self.agreement),
+            "attention-margin" => take(value, &mut self.attention_margin),
             "revise-committed" => take(value, &mut self.revise_committed),
             "sentence-silence" => take(value, &mut self.sentence_silence),
             "beam-size" => take(value, &mut self.beam_size),
@@ -276,6 +293,7 @@ impl Settings {
             "partials" => self.partials.to_value(),
             "partial-interval" => self.partial_interval.to_value(),
             "agreement" => self.agreement.to_value(),
+            "attention-margin" => self.attention_margin.to_value(),
             "revise-committed" => self.revise_committed.to_value(),
             "sentence-silence" => self.sentence_silence.to_value(),
             "beam-size" => self.beam_size.to_value(),
@@ -343,6 +361,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecEnum::builder_with_default("partials", d.partials).nick("Partials").blurb("Partial results while an utterance is spoken").mutable_playing().build(),
         uint("partial-interval", "Partial interval", "New audio after which the next partial is made (ms); under load they come less often", (100, 60_000), d.partial_interval).mutable_playing().build(),
         uint("agreement", "Agreement", "Hypotheses in a row that must agree on a word before it is stable, with partials=local-agreement", (2, 8), d.agreement).mutable_playing().build(),
+        uint("attention-margin", "Attention margin", "Audio before the end that the decoder must not have looked at for a word to be stable, with partials=align-att (ms)", (0, 10_000), d.attention_margin).mutable_playing().build(),
         glib::ParamSpecBoolean::builder("revise-committed").nick("Revise committed words").blurb("Let finals change words that partials have shown as stable: a little more accurate, but what was read may change").default_value(d.revise_committed).mutable_ready().build(),
         uint("sentence-silence", "Sentence silence", "Silence that ends an utterance whose text so far ends a sentence (ms, less than min-silence; 0 = min-silence for all); needs partials or a live source", (0, 60_000), d.sentence_silence).mutable_ready().build(),
         uint("beam-size", "Beam size", "Beam width for finals (1 = greedy)", (1, 8), d.beam_size).mutable_playing().build(),

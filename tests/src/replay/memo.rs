@@ -49,6 +49,10 @@ impl Engine for Memo {
         self.engine.threads_per_job()
     }
 
+    fn tells_attention(&self) -> bool {
+        self.engine.tells_attention()
+    }
+
     fn check(&self, options: &DecodeOptions) -> Result<(), EngineError> {
         self.engine.check(options)
     }

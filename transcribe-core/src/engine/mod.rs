@@ -160,6 +160,9 @@ pub struct Word {
     pub span: Range<u64>,
     /// Mean probability of its tokens, 0 … 1.
     pub probability: f32,
+    /// Latest place where the decoder looked most when it chose one of its tokens, samples from the start of the job's
+    /// audio; `None` from engines that can't tell.
+    pub attended: Option<u64>,
 }
 
 /// Joins words to running text; `space_before` says where scripts have no spaces.
@@ -276,6 +279,11 @@ pub trait Engine: Send + Sync {
 
     /// How many CPU threads one job gains from when nobody set a number.
     fn threads_per_job(&self) -> usize;
+
+    /// Whether its hypotheses say where the decoder [looked](Word::attended).
+    fn tells_attention(&self) -> bool {
+        false
+    }
 
     /// Whether `options` fit the model; called before a stream is opened so that errors come early.
     fn check(&self, options: &DecodeOptions) -> Result<(), EngineError>;

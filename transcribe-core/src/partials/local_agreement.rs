@@ -8,13 +8,12 @@
 
 use std::collections::VecDeque;
 
-use super::align::{said, same};
-use super::{Policy, Split, View};
+use super::align::same;
+use super::committed::Committed;
+use super::{Policy, Split, View, SURE};
 use crate::engine::Word;
 use crate::samples_from_ms;
 
-/// A word that the model itself thinks less likely than this is doubtful.
-const SURE: f32 = 0.5;
 /// So many more hypotheses must agree on a doubtful word. Of little audio the model makes the same mistake again and
 /// again ("How do you marry" for "Had he married") but without much confidence. On the test clips with tiny.en, two
 /// hypotheses alone made committed text 2 to 9 points worse than finals, with this it is 0 to 1.5 points, for a delay
@@ -27,7 +26,7 @@ const NEWS: u64 = samples_from_ms(160);
 pub struct LocalAgreement {
     /// Hypotheses that must agree.
     agree: usize,
-    committed: Vec<Word>,
+    committed: Committed,
     /// What lay behind the committed words in the last hypotheses, at most `agree + DOUBTFUL − 1`, each with the end of its audio.
     tails: VecDeque<(u64, Vec<Word>)>,
 }
@@ -35,7 +34,7 @@ pub struct LocalAgreement {
 impl LocalAgreement {
     /// For an utterance that begins; `agree` under 2 is taken as 2.
     pub fn new(agree: usize) -> Self {
-        Self { agree: agree.max(2), committed: Vec::new(), tails: VecDeque::new() }
+        Self { agree: agree.max(2), committed: Committed::default(), tails: VecDeque::new() }
     }
 
     /// Whether enough hypotheses in a row, `tail` the latest, agree on its `i`th word.
@@ -45,17 +44,11 @@ impl LocalAgreement {
         let sure = |votes: &[&Word]| votes.iter().all(|w| w.probability >= SURE);
         votes.len() >= self.agree + DOUBTFUL || votes.len() >= self.agree && sure(&votes[..self.agree])
     }
-
-    /// The committed words that the view's audio holds.
-    fn in_view(&self, view: View<'_>) -> &[Word] {
-        let before = self.committed.iter().take_while(|w| w.span.start.midpoint(w.span.end) < view.from).count();
-        &self.committed[before..]
-    }
 }
 
 impl Policy for LocalAgreement {
     fn update(&mut self, view: View<'_>) -> Split {
-        let mut tail = view.words[said(self.in_view(view), view.words)..].to_vec();
+        let mut tail = self.committed.behind(view).to_vec();
         if self.tails.back().is_some_and(|(to, _)| view.to < to + NEWS) {
             self.tails.pop_back();
         }
@@ -68,30 +61,24 @@ impl Policy for LocalAgreement {
         if self.tails.len() >= self.agree + DOUBTFUL {
             self.tails.pop_front();
         }
-        Split { committed: self.committed.clone(), unstable: tail }
+        Split { committed: self.committed.words().to_vec(), unstable: tail }
     }
 
     fn committed(&self) -> &[Word] {
-        &self.committed
+        self.committed.words()
     }
 
     fn finish(&self, view: View<'_>, may_revise: bool) -> Vec<Word> {
-        let in_view = self.in_view(view);
-        let (kept, from) = match may_revise {
-            true => (self.committed.len() - in_view.len(), 0),
-            false => (self.committed.len(), said(in_view, view.words)),
-        };
-        [&self.committed[..kept], &view.words[from..]].concat()
+        self.committed.finish(view, may_revise)
     }
 
     fn split_off(&mut self, at: u64) -> Vec<Word> {
-        let before = self.committed.iter().take_while(|w| w.span.start.midpoint(w.span.end) < at).count();
         self.tails.clear();
-        self.committed.split_off(before)
+        self.committed.split_off(at)
     }
 
     fn adopt(&mut self, words: Vec<Word>) {
-        self.committed = words;
+        self.committed.adopt(words);
     }
 }
 

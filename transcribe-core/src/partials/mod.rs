@@ -5,17 +5,23 @@
 //! which part of a long utterance is decoded at all.
 
 mod align;
+mod align_att;
+mod committed;
 mod interval;
 mod local_agreement;
 #[cfg(test)]
 mod testing;
 pub mod window;
 
+pub use align_att::AlignAtt;
 pub use interval::Interval;
 pub use local_agreement::LocalAgreement;
 
 use crate::engine::Word;
 use crate::samples_from_ms;
+
+/// A word that the model itself thinks less likely than this is doubtful.
+const SURE: f32 = 0.5;
 
 /// Which partial results a stream gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,14 @@ pub enum PartialPolicy {
         /// How many hypotheses in a row must agree, at least 2.
         agree: usize,
     },
+    /// The same, and a word that the decoder chose without looking at the audio's end is committed. Needs an engine
+    /// that [tells](crate::engine::Engine::tells_attention) where the decoder looks.
+    AlignAtt {
+        /// Samples between two partials.
+        every: u64,
+        /// Samples before the end that count as the end.
+        margin: u64,
+    },
 }
 
 impl Default for PartialPolicy {
@@ -47,7 +61,9 @@ impl PartialPolicy {
     pub fn interval(&self) -> Option<u64> {
         match *self {
             Self::None => None,
-            Self::Interval { every } | Self::LocalAgreement { every, .. } => Some(every.max(1)),
+            Self::Interval { every } | Self::LocalAgreement { every, .. } | Self::AlignAtt { every, .. } => {
+                Some(every.max(1))
+            }
         }
     }
 
@@ -56,6 +72,7 @@ impl PartialPolicy {
         match *self {
             Self::None | Self::Interval { .. } => Box::new(Interval),
             Self::LocalAgreement { agree, .. } => Box::new(LocalAgreement::new(agree)),
+            Self::AlignAtt { margin, .. } => Box::new(AlignAtt::new(margin)),
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::samples_from_ms;
 pub(super) fn words(text: &str) -> Vec<Word> {
     let word = |(i, text): (usize, &str)| {
         let start = samples_from_ms(300 * i as u64);
-        Word { text: text.to_owned(), space_before: true, span: start..start + samples_from_ms(250), probability: 0.9 }
+        let end = start + samples_from_ms(250);
+        Word { text: text.to_owned(), space_before: true, span: start..end, probability: 0.9, attended: Some(end) }
     };
     text.split_whitespace().enumerate().map(word).collect()
 }

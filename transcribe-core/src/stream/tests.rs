@@ -24,7 +24,8 @@ fn config() -> StreamConfig {
 
 fn hypothesis(job: &Job) -> Hypothesis {
     let text = format!("{} samples", job.audio.len());
-    let word = Word { text: text.clone(), space_before: true, span: 0..job.audio.len() as u64, probability: 0.9 };
+    let span = 0..job.audio.len() as u64;
+    let word = Word { text: text.clone(), space_before: true, span, probability: 0.9, attended: None };
     let segment = Segment { text, span: word.span.clone(), words: vec![word] };
     Hypothesis { segments: vec![segment], language: "en".into(), ..Hypothesis::default() }
 }
@@ -314,6 +315,7 @@ fn letters(audio: Range<Position>) -> Hypothesis {
         space_before: true,
         span: place(i * half)..place((i + 1) * half),
         probability: 0.9,
+        attended: Some(place(i * half)),
     };
     let heard = (0..=audio.end / half).filter(|i| audio.contains(&(i * half + half / 2)));
     let words: Vec<Word> = heard.map(word).collect();

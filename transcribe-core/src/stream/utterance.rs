@@ -234,6 +234,7 @@ impl Utterance {
 fn shifted(mut words: Vec<Word>, to: impl Fn(u64) -> u64) -> Vec<Word> {
     for word in &mut words {
         word.span = to(word.span.start)..to(word.span.end);
+        word.attended = word.attended.map(&to);
     }
     words
 }

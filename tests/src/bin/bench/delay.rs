@@ -23,6 +23,15 @@ use crate::table::{head, heading, number, row};
 
 /// Milliseconds between partials.
 const INTERVALS: [u64; 3] = [250, 500, 1000];
+/// The policies, each with all intervals.
+const KINDS: [Kind; 6] = [
+    Kind::Interval,
+    Kind::Agreement(2),
+    Kind::Agreement(3),
+    Kind::AlignAtt(100),
+    Kind::AlignAtt(300),
+    Kind::AlignAtt(600),
+];
 /// The policy that the aims are about.
 const JUDGED: Method = (Kind::Agreement(2), 500);
 /// No partials at all.
@@ -40,6 +49,8 @@ enum Kind {
     None,
     Interval,
     Agreement(usize),
+    /// Milliseconds before the audio's end.
+    AlignAtt(u64),
 }
 
 impl Kind {
@@ -48,6 +59,7 @@ impl Kind {
             Self::None => "none".to_owned(),
             Self::Interval => "interval".to_owned(),
             Self::Agreement(agree) => format!("local agreement, n = {agree}"),
+            Self::AlignAtt(margin) => format!("AlignAtt, {margin} ms"),
         }
     }
 
@@ -57,6 +69,7 @@ impl Kind {
             Self::None => PartialPolicy::None,
             Self::Interval => PartialPolicy::Interval { every },
             Self::Agreement(agree) => PartialPolicy::LocalAgreement { every, agree },
+            Self::AlignAtt(margin) => PartialPolicy::AlignAtt { every, margin: samples_from_ms(margin) },
         }
     }
 }
@@ -135,8 +148,7 @@ pub(crate) fn measure(quick: bool) -> Result<()> {
     let methods: Vec<Method> = match quick {
         true => vec![FINALS, JUDGED],
         false => {
-            let kinds = [Kind::Interval, Kind::Agreement(2), Kind::Agreement(3)];
-            let all = kinds.into_iter().flat_map(|kind| INTERVALS.map(|interval| (kind, interval)));
+            let all = KINDS.into_iter().flat_map(|kind| INTERVALS.map(|interval| (kind, interval)));
             std::iter::once(FINALS).chain(all).collect()
         }
     };
@@ -245,14 +257,13 @@ fn aim(what: &str, figure: &str, met: bool) -> String {
 
 fn plot(points: &[Point]) -> Result<()> {
     let lines = |place: &dyn Fn(&Point) -> (f64, f64)| -> Vec<Curve> {
-        let kinds = [Kind::Interval, Kind::Agreement(2), Kind::Agreement(3)];
         let of = |kind: Kind| {
             let label = |point: &Point| format!("{} s", point.method.1 as f64 / 1000.0);
             let points = points.iter().filter(|point| point.method.0 == kind);
             let points = points.map(|point| (place(point).0, place(point).1, label(point))).collect();
             Curve { name: kind.name(), points }
         };
-        kinds.map(of).into_iter().filter(|curve| !curve.points.is_empty()).collect()
+        KINDS.map(of).into_iter().filter(|curve| !curve.points.is_empty()).collect()
     };
     curves(
         "delay-shown.svg",

@@ -267,7 +267,13 @@ mod tests {
     use super::*;
 
     fn attempt(text: &str, verdict: Verdict, avg_logprob: f32) -> Attempt {
-        let word = |text: &str| Word { text: text.to_owned(), space_before: true, span: 0..0, probability: 1.0 };
+        let word = |text: &str| Word {
+            text: text.to_owned(),
+            space_before: true,
+            span: 0..0,
+            probability: 1.0,
+            attended: None,
+        };
         Attempt {
             words: text.split(' ').map(word).collect(),
             tokens: Vec::new(),

@@ -45,6 +45,8 @@ pub(crate) struct Token {
     pub(crate) probability: f32,
     /// Where it ends, samples; `None` if it could not be placed.
     pub(crate) end: Option<u64>,
+    /// Where the decoder looked most when it chose it, samples; `None` if the engine can't tell.
+    pub(crate) attended: Option<u64>,
 }
 
 /// What came of a call.

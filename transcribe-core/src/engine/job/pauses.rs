@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn word(text: &str, span: std::ops::Range<u64>) -> Word {
-        Word { text: text.to_owned(), space_before: true, span, probability: 1.0 }
+        Word { text: text.to_owned(), space_before: true, span, probability: 1.0, attended: None }
     }
 
     /// A tone over each range, faint noise elsewhere.

@@ -33,6 +33,7 @@ struct Piece {
     text: String,
     start: u64,
     end: u64,
+    attended: Option<u64>,
     probabilities: Vec<f32>,
 }
 
@@ -55,16 +56,19 @@ fn pieces(tokens: &[Token], samples: u64) -> Vec<Piece> {
     let mut probabilities = Vec::new();
     let mut start = 0;
     let mut end = 0;
+    let mut attended = None;
     for (n, token) in tokens.iter().enumerate() {
         bytes.extend_from_slice(&token.bytes);
         probabilities.push(token.probability);
+        attended = attended.max(token.attended);
         end = token.end.unwrap_or(end).clamp(end, samples);
         let cut_off = std::str::from_utf8(&bytes).is_err_and(|error| error.error_len().is_none());
         if cut_off && n + 1 < tokens.len() {
             continue;
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        pieces.push(Piece { text, start, end, probabilities: std::mem::take(&mut probabilities) });
+        let (attended, probabilities) = (attended.take(), std::mem::take(&mut probabilities));
+        pieces.push(Piece { text, start, end, attended, probabilities });
         bytes.clear();
         start = end;
     }
@@ -78,21 +82,25 @@ struct Building {
     /// End of its last letters: pauses go to punctuation.
     end: u64,
     letters: bool,
+    /// Of its letters, too.
+    attended: Option<u64>,
     probabilities: Vec<f32>,
 }
 
 impl Building {
     fn new(piece: Piece) -> Self {
         let letters = piece.letters();
-        let Piece { text, start, end, probabilities } = piece;
-        Self { text, start, end, letters, probabilities }
+        let Piece { text, start, end, attended, probabilities } = piece;
+        Self { text, start, end, letters, attended, probabilities }
     }
 
     fn push(&mut self, piece: Piece) {
         if piece.letters() {
             if !self.letters {
                 self.start = piece.start;
+                self.attended = None;
             }
+            self.attended = self.attended.max(piece.attended);
             self.letters = true;
             self.end = piece.end;
         }
@@ -113,6 +121,7 @@ impl Building {
             space_before: self.text.starts_with(' '),
             span: self.start..self.end.max(self.start),
             probability,
+            attended: self.attended,
         })
     }
 }
@@ -127,6 +136,7 @@ mod tests {
             bytes: bytes.to_vec(),
             probability: 0.5,
             end: Some(100 * (n as u64 + 1)),
+            attended: Some(100 * n as u64 + 50),
         };
         texts.iter().enumerate().map(token).collect()
     }
@@ -141,6 +151,12 @@ mod tests {
         let words = said(&[b" And", b" so", b",", b" fellow", b" Amer", b"icans", b"."], false);
         let expected = [("And", 0..100), ("so,", 100..200), ("fellow", 300..400), ("Americans.", 400..600)];
         assert_eq!(words, expected.map(|(text, span)| (text.to_owned(), span, true)));
+    }
+
+    #[test]
+    fn a_word_looks_as_far_as_its_last_letters() {
+        let words = words(&tokens(&[b" \"", b"Amer", b"icans", b".", b" ask"]), false, 1_000);
+        assert_eq!(words.iter().map(|w| w.attended).collect::<Vec<_>>(), [Some(250), Some(450)]);
     }
 
     #[test]

@@ -106,14 +106,16 @@ impl Worker<'_> {
         let model = self.lease.model();
         let positions = call.audio.len().div_ceil(POSITION).min(call.positions);
         let ends = dtw::ends(&found.attention, model.aligned.len(), positions, found.tokens.len());
-        let token = |(chosen, end): (&search::Chosen, usize)| Token {
+        let peaks = found.attention.iter().map(|row| dtw::peak(row, model.aligned.len(), positions));
+        let token = |((chosen, end), peak): ((&search::Chosen, usize), Option<usize>)| Token {
             bytes: model.tokens.bytes(chosen.token).to_vec(),
             probability: chosen.logprob.exp().clamp(0.0, 1.0),
             end: Some((end * POSITION) as u64),
+            attended: peak.map(|position| (position * POSITION) as u64),
         };
         Decoded {
             numbers: found.tokens.iter().map(|chosen| chosen.token).collect(),
-            tokens: found.tokens.iter().zip(ends).map(token).collect(),
+            tokens: found.tokens.iter().zip(ends).zip(peaks).map(token).collect(),
             finished: found.finished,
             avg_logprob: found.avg_logprob,
             no_speech,

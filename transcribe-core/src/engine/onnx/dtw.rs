@@ -18,6 +18,13 @@ pub(super) fn ends(attention: &[Arc<[f32]>], heads: usize, positions: usize, tok
     (1..=tokens).map(|row| starts.get(row).copied().unwrap_or(positions)).collect()
 }
 
+/// The position that a row, [heads, context], looks at most, of the first `positions`: mean over the heads.
+pub(super) fn peak(row: &[f32], heads: usize, positions: usize) -> Option<usize> {
+    let context = row.len() / heads.max(1);
+    let weight = |at: &usize| row[*at..].iter().step_by(context).sum::<f32>();
+    (0..positions.min(context)).max_by(|a, b| weight(a).total_cmp(&weight(b)))
+}
+
 /// How much each row stands out at each position, mean over the heads: [rows, positions].
 fn salience(attention: &[Arc<[f32]>], heads: usize, positions: usize) -> Vec<f32> {
     let rows = attention.len();
@@ -140,6 +147,14 @@ mod tests {
     #[test]
     fn without_a_row_for_the_end_the_last_token_ends_with_the_audio() {
         assert_eq!(ends(&looking(&[5, 30]), 1, 40, 2)[1], 40);
+    }
+
+    #[test]
+    fn a_row_looks_where_its_heads_do_on_average() {
+        let row = &looking(&[38])[0];
+        assert_eq!((peak(row, 1, 60), peak(row, 1, 20), peak(row, 1, 0)), (Some(38), Some(19), None));
+        let two: Vec<f32> = looking(&[10, 30]).iter().flat_map(|row| row.iter().map(|w| w * row[30])).collect();
+        assert_eq!(peak(&two, 2, 60), Some(30));
     }
 
     #[test]

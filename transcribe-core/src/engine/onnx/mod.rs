@@ -166,6 +166,10 @@ impl Engine for Onnx {
         self.threads_per_job
     }
 
+    fn tells_attention(&self) -> bool {
+        true
+    }
+
     fn check(&self, options: &DecodeOptions) -> Result<(), EngineError> {
         self.scope.check(options)
     }

@@ -156,7 +156,7 @@ fn read(lease: &Lease<'_>, context: &WhisperContext) -> Result<Decoded, EngineEr
                 let bytes =
                     token.to_bytes().map_err(|error| EngineError::Inference(format!("whisper.cpp: {error}")))?;
                 let end = u64::try_from(data.t_dtw).ok().map(|hundredths| samples_from_ms(10 * hundredths));
-                decoded.tokens.push(Token { bytes: bytes.to_vec(), probability: data.p, end });
+                decoded.tokens.push(Token { bytes: bytes.to_vec(), probability: data.p, end, attended: None });
             }
         }
     }
