@@ -47,8 +47,10 @@ pub(super) fn start(
             let _ = session.model.set(model.clone());
             let now = element.imp().settings().clone();
             now.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
-            let decode = now.decode().map_err(LoadError::Options)?;
-            model.engine().check(&decode).map_err(LoadError::Engine)?;
+            // One that no model can do was refused with a warning at once, and the stream goes on as before.
+            if let Ok(decode) = now.decode() {
+                model.engine().check(&decode).map_err(LoadError::Engine)?;
+            }
             Ok(model)
         });
         match result {

@@ -274,6 +274,7 @@ impl StreamHandle {
             self.shared.request(&mut inner, &model, request);
         }
     }
+
     /// Adds mono 16 kHz audio. Never blocks on inference.
     pub fn push_audio(&self, samples: &[f32]) {
         self.mutate(|stream| stream.push_audio(samples));
