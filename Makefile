@@ -5,12 +5,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests build demo test test-gpu lint fuzz bench soak install uninstall clean distclean
+.PHONY: help setup setup-tests build demo serve test test-gpu lint fuzz bench soak install uninstall clean distclean
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+SERVE ?=
 BACKEND ?= cuda
 DEMO ?= tests/data/speech/jfk-inaugural.flac tests/data/speech/librispeech-2412-153948-0000.flac
 
@@ -29,7 +30,7 @@ help: ## List the targets
 setup: ## Install what building needs and is missing (apt packages, ONNX Runtime into .deps/)
 	@scripts/setup.sh
 
-setup-tests: ## The same and what the tests need (speech synthesisers, cargo-nextest)
+setup-tests: ## The same and what the tests need (speech synthesisers, Python packages, cargo-nextest)
 	@scripts/setup.sh --tests
 
 build: setup ## Build plugin and programs in release mode
@@ -37,6 +38,9 @@ build: setup ## Build plugin and programs in release mode
 
 demo: build ## Transcribe the bundled speech at real-time pace, words shown as they arrive
 	@scripts/demo.sh $(DEMO)
+
+serve: build ## Transcribe what clients send to ws://127.0.0.1:8765/ws/transcribe (SERVE: more options)
+	target/release/pipeline-server serve $(SERVE)
 
 test: setup-tests lint ## Set up, check format and lints, run all tests
 	$(CARGO) build --release --workspace

@@ -32,6 +32,8 @@ test_packages=(
     'flite|speaks test sentences'
     'espeak-ng|speaks test sentences in other languages'
     'gstreamer1.0-x|textoverlay, for the burned-in captions'
+    'nginx-light|a proxy in front of the server'
+    'chromium|shows the page of the server'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
@@ -81,6 +83,11 @@ fi
 
 source "$root/scripts/onnxruntime.sh"
 onnxruntime
+
+if $tests; then
+    source "$root/scripts/python.sh"
+    python_environment
+fi
 
 if $tests && ! command -v cargo-nextest >/dev/null; then
     say 'missing: cargo-nextest (runs each test in a process of its own)'

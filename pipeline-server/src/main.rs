@@ -1,35 +1,54 @@
-//! `pipeline-server`: transcription on the command line, made of GStreamer pipelines around `whispertranscribe`.
+//! `pipeline-server`: transcription on the command line and as a service, made of GStreamer pipelines around
+//! `whispertranscribe`.
 //!
 //! The command line comes in, an exit code goes out; what happens between is one module per subcommand in [`cli`].
 
+mod access;
 mod cli;
+mod config;
 mod exit;
+mod http;
 mod memory;
+mod metrics;
+mod model;
 mod outputs;
 mod pipeline;
+mod protocol;
+mod session;
 mod signals;
+mod sources;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::ArgMatches;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::Layer;
 
-use cli::{Cli, Command};
+use cli::{Command, LogFormat};
 use exit::Exit;
 use signals::Signals;
 
 fn main() -> ExitCode {
     memory::limit_what_is_kept();
-    let cli = Cli::parse();
+    let (cli, matches) = match cli::config::parse() {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            report(&error.into(), 0);
+            return Exit::Usage.into();
+        }
+    };
     let verbose = cli.verbose;
-    start_logging(verbose);
-    match run(cli.command) {
+    let (usual, format) = match &cli.command {
+        Command::Serve(args) => (LevelFilter::INFO, args.log_format),
+        _ => (LevelFilter::WARN, LogFormat::Text),
+    };
+    start_logging(verbose, usual, format);
+    match run(cli.command, &matches) {
         Ok(exit) => exit.into(),
         Err(error) => {
             report(&error, verbose);
@@ -38,19 +57,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<Exit> {
+fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<Exit> {
     let signals = Signals::catch().context("cannot catch signals")?;
     gst::init()?;
     gstwhispertranscribe::plugin_register_static()?;
     match command {
         Command::Transcribe(args) => cli::transcribe::run(args, &signals),
+        Command::Serve(args) => cli::serve::run(&args, &signals),
+        Command::Config(command) => cli::config::run(&command, matches),
+        Command::NewKey(args) => cli::config::new_key(&args),
     }
 }
 
 /// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`.
-fn start_logging(verbose: u8) {
+fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) {
     let level = match verbose {
-        0 => LevelFilter::WARN,
+        0 => usual,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
@@ -59,8 +81,12 @@ fn start_logging(verbose: u8) {
     // whisper.cpp tells at length what it loads. What goes wrong in earnest the element reports itself.
     let whisper = if verbose < 2 { LevelFilter::OFF } else { level };
     let targets = targets.unwrap_or_else(|| Targets::new().with_default(level).with_target("whisper_cpp", whisper));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(targets);
-    tracing_subscriber::registry().with(lines).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
 /// Prints the error with its causes, and with `-v` where GStreamer says it happened.

@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM, delivered as messages on the bus of the pipeline that runs.
+//! Ctrl-C and SIGTERM, delivered to whatever runs: a pipeline, as messages on its bus, or the server.
 //!
-//! The first asks the pipeline to finish, the second to stop at once, the third ends the process whatever it does.
+//! The first asks it to finish, the second to stop at once, the third ends the process whatever it does.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -17,10 +17,20 @@ pub(crate) const MESSAGE: &str = "interrupt";
 #[derive(Clone, Default)]
 pub(crate) struct Signals(Arc<Shared>);
 
+/// Called with each signal, on the thread that waits for them.
+pub(crate) type Recipient = Arc<dyn Fn() + Send + Sync>;
+
 #[derive(Default)]
 struct Shared {
     count: AtomicU32,
-    bus: Mutex<Option<gst::Bus>>,
+    recipient: Mutex<Option<Recipient>>,
+}
+
+/// Puts a message on the bus.
+pub(crate) fn to_bus(bus: gst::Bus) -> Recipient {
+    Arc::new(move || {
+        let _ = bus.post(gst::message::Application::new(gst::Structure::new_empty(MESSAGE)));
+    })
 }
 
 impl Signals {
@@ -42,23 +52,32 @@ impl Signals {
         self.0.count.load(Ordering::Acquire)
     }
 
-    /// From now on signals go to this bus, or to nobody.
-    pub(crate) fn deliver_to(&self, bus: Option<gst::Bus>) {
-        *self.bus() = bus;
+    /// From now on signals go there, or to nobody.
+    pub(crate) fn deliver_to(&self, recipient: Option<Recipient>) {
+        *self.recipient() = recipient;
+    }
+
+    /// Calls the recipient without a new signal.
+    pub(crate) fn repeat(&self) {
+        self.deliver();
     }
 
     fn received(&self) {
         if self.0.count.fetch_add(1, Ordering::AcqRel) >= 2 {
             std::process::exit(Exit::Interrupted.code().into());
         }
-        let bus = self.bus().clone();
-        if let Some(bus) = bus {
-            let _ = bus.post(gst::message::Application::new(gst::Structure::new_empty(MESSAGE)));
+        self.deliver();
+    }
+
+    fn deliver(&self) {
+        let recipient = self.recipient().clone();
+        if let Some(recipient) = recipient {
+            recipient();
         }
     }
 
-    fn bus(&self) -> MutexGuard<'_, Option<gst::Bus>> {
-        self.0.bus.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recipient(&self) -> MutexGuard<'_, Option<Recipient>> {
+        self.0.recipient.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -66,6 +66,22 @@ fn partials_and_prompt_can_be_changed_while_playing() {
 }
 
 #[test]
+fn a_language_that_the_model_does_not_know_changes_nothing_while_playing() {
+    let feed = Feed::default();
+    let mut rig = Rig::new(&feed, "partials=none");
+    let signal = [&named("librivox-sense-0930").samples[..], &[0.0; 24_000]].concat();
+    rig.push(&feed, &signal, gst::ClockTime::ZERO);
+    // With the first text, the model is there to be asked.
+    rig.wait("a text", |heard| !heard.texts.is_empty());
+    rig.element().set_property("language", "de");
+    rig.collect();
+    assert!(rig.heard.warnings.iter().any(|w| w.contains("multilingual")), "{:?}", rig.heard.warnings);
+    rig.push(&feed, &signal, gst::ClockTime::from_nseconds(signal.len() as u64 * 62_500));
+    rig.finish();
+    assert!(rig.heard.errors.is_empty() && rig.heard.texts.len() > 1, "{:?}", rig.heard);
+}
+
+#[test]
 fn a_final_comes_on_request() {
     let feed = Feed::default();
     let requests: [fn(&mut Rig); 2] = [

@@ -11,6 +11,7 @@ use crate::Position;
 
 /// A word and when it was spoken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Word {
     /// The word with its punctuation.
     pub text: String,
@@ -24,6 +25,7 @@ pub struct Word {
 
 /// Text for a running utterance; may change until the final.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Partial {
     /// Number of the utterance in its stream, from 0.
     pub utterance: u64,
@@ -49,6 +51,7 @@ pub struct Partial {
 
 /// The text of a finished utterance; never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Final {
     /// Number of the utterance in its stream, from 0.
     pub utterance: u64,

@@ -105,8 +105,15 @@ impl WhisperTranscribe {
     fn reconfigure(&self) {
         let settings = self.settings().clone();
         let Some(session) = self.session() else { return };
-        let told = session.stream.tells_attention().unwrap_or(true); // else the loader looks
-        match settings.check_attention(told).and_then(|()| settings.decode()) {
+        // Without a model yet, the loader looks.
+        let decode = settings.decode().and_then(|decode| {
+            if let Some(model) = session.model.get() {
+                settings.check_attention(model.engine().tells_attention())?;
+                model.engine().check(&decode).map_err(|e| e.to_string())?;
+            }
+            Ok(decode)
+        });
+        match decode {
             Ok(decode) => session.stream.configure(decode, settings.partial_policy()),
             Err(error) => {
                 gst::element_imp_warning!(self, gst::LibraryError::Settings, ("{error}; the stream goes on as before"));

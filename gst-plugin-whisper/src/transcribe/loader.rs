@@ -42,6 +42,17 @@ pub(super) fn start(
             progress(&element, gst::ProgressType::Canceled, LOAD, "Stopped");
             return;
         }
+        // What was changed while it was loaded, has to be possible too; what is changed from now on is checked then.
+        let result = result.and_then(|model| {
+            let _ = session.model.set(model.clone());
+            let now = element.imp().settings().clone();
+            now.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
+            // One that no model can do was refused with a warning at once, and the stream goes on as before.
+            if let Ok(decode) = now.decode() {
+                model.engine().check(&decode).map_err(LoadError::Engine)?;
+            }
+            Ok(model)
+        });
         match result {
             Ok(model) => {
                 gst::info!(CAT, obj = element, "Model {} loaded: {:?}", settings.model, model);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use transcribe_core::engine::CancelToken;
-use transcribe_core::runtime::StreamHandle;
+use transcribe_core::runtime::{Model, StreamHandle};
 use transcribe_core::Position;
 
 use super::timeline::{Anchor, Timeline};
@@ -55,6 +55,8 @@ pub(super) struct Session {
     pub(super) stream: StreamHandle,
     /// Asked once, with the first audio.
     pub(super) upstream: OnceLock<Upstream>,
+    /// Once it is loaded.
+    pub(super) model: OnceLock<Arc<Model>>,
     /// Stops the loader.
     pub(super) cancel: CancelToken,
     /// An error message was posted; nothing will work any more.
@@ -69,6 +71,7 @@ impl Session {
         Arc::new(Self {
             stream,
             upstream: OnceLock::new(),
+            model: OnceLock::new(),
             cancel: CancelToken::new(),
             failed: AtomicBool::new(false),
             loader: Mutex::default(),

@@ -1,13 +1,20 @@
 //! The command line: what can be asked for, as clap reads it. Each subcommand does its work in its own module.
 
+pub(crate) mod config;
+mod element;
 mod progress;
+pub(crate) mod serve;
 pub(crate) mod transcribe;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{value_parser, ArgAction, Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
+use crate::access::Key;
+use crate::config::List;
 use crate::exit;
 use crate::outputs::Format;
 
@@ -31,6 +38,42 @@ pub(crate) enum Command {
     /// Ctrl-C finishes what was said so far, a second one stops at once.
     #[command(after_help = exit::HELP)]
     Transcribe(TranscribeArgs),
+
+    /// Transcribe what clients send over WebSockets, while they speak.
+    ///
+    /// Clients connect to ws://ADDRESS:PORT/ws/transcribe. SIGTERM or Ctrl-C lets nobody in any more, gives all clients
+    /// what they have said so far, and ends; a second one ends at once.
+    #[command(after_help = SETTINGS, args_override_self = true)]
+    Serve(ServeArgs),
+
+    /// Look at the settings of `serve`: file, environment and command line together.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+
+    /// Make an API key: the secret for the client, and the hash for the server's settings.
+    NewKey(NewKeyArgs),
+}
+
+/// The text about settings in `serve --help`.
+const SETTINGS: &str = "\
+Settings:
+  Each option can also stand in a TOML file (--config, `max-sessions = 8`) and in a variable
+  (PIPELINE_SERVER_MAX_SESSIONS=8). Options win over variables, variables over the file.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether the server would take the settings.
+    #[command(args_override_self = true)]
+    Check(ServeArgs),
+    /// Print the settings in force as a file.
+    #[command(args_override_self = true)]
+    Print(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewKeyArgs {
+    /// Who gets it: letters, digits, - and _. It stands in logs and metrics.
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +91,89 @@ pub(crate) struct TranscribeArgs {
     /// Play at the pace of speech instead of as fast as possible.
     #[arg(long)]
     pub(crate) real_time: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes any that is free and says which.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8765")]
+    pub(crate) listen: SocketAddr,
+
+    /// Settings in TOML; PIPELINE_SERVER_CONFIG names it too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Keys that clients may show, by their hashes; `pipeline-server new-key` makes them. Without any, nobody needs one.
+    #[arg(long, value_name = "NAME=SHA256,…", default_value = "", hide_default_value = true)]
+    pub(crate) keys: List<Key>,
+
+    /// Without keys: listen where others than this machine can reach it, although anybody may use it.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
+    pub(crate) allow_anonymous: bool,
+
+    /// Web pages from elsewhere that may connect, such as https://example.org; * for all.
+    #[arg(long, value_name = "ORIGIN,…", default_value = "", hide_default_value = true)]
+    pub(crate) allow_origins: List<String>,
+
+    /// Networks of proxies whose X-Forwarded-For is believed, such as 127.0.0.1/32.
+    #[arg(long, value_name = "NETWORK,…", default_value = "", hide_default_value = true)]
+    pub(crate) trusted_proxies: List<IpNet>,
+
+    /// Sessions at once from one address (of IPv6, a /64).
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_sessions_per_address: u32,
+
+    /// Sessions at once with one key.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_sessions_per_key: u32,
+
+    /// Connections a minute from one address.
+    #[arg(long, value_name = "N", default_value_t = 240, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_rate: u32,
+
+    /// Seconds that a token for browsers is good for.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub(crate) token_lifetime: u64,
+
+    /// Sessions at once; who comes when all places are taken gets HTTP 503.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_sessions: u32,
+
+    /// Seconds that a session may last.
+    #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = value_parser!(u64).range(1..=604_800))]
+    pub(crate) max_duration: u64,
+
+    /// Seconds without any message from the client after which its session is closed.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub(crate) idle_timeout: u64,
+
+    /// Bytes of a message from a client.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1_024..=1 << 28))]
+    pub(crate) max_message: u32,
+
+    /// Messages kept for a client that does not read, beyond what is under way to it.
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = value_parser!(u32).range(8..=1 << 20))]
+    pub(crate) max_unread: u32,
+
+    /// Seconds that pending finals are waited for when a session ends.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) drain_timeout: u64,
+
+    /// How logs are written to stderr. They hold session ids and no transcripts.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    #[command(flatten)]
+    pub(crate) element: ElementArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line an event, for people.
+    Text,
+    /// A JSON object an event.
+    Json,
 }
 
 /// Where the text goes and how it looks.

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use transcribe_core::transcript::Event;
 
 use super::progress::Progress;
-use super::{ElementArgs, OutputArgs, Task, TranscribeArgs, Vad};
+use super::{OutputArgs, TranscribeArgs};
 use crate::exit::{Exit, UsageError};
 use crate::outputs::target::Target;
 use crate::outputs::{self, Format, Live, Output, Screen};
@@ -128,7 +128,9 @@ impl Plan {
 
         let screen = format == Format::Live && terminal;
         let partials = *partials || (screen && !no_partials);
-        let options = Options { properties: properties(&args.element, partials), real_time: args.real_time };
+        let mut properties = args.element.properties();
+        properties.push(("partials", Setting::nick(if partials { "interval" } else { "none" })));
+        let options = Options { properties, real_time: args.real_time };
         Ok(Self { format, words: *words, partials, screen, options })
     }
 
@@ -146,38 +148,6 @@ impl Plan {
     fn uses_terminal(&self) -> bool {
         self.format == Format::Live
     }
-}
-
-/// What was asked for, as properties of the element.
-fn properties(args: &ElementArgs, partials: bool) -> Vec<(&'static str, Setting)> {
-    let text = |value: &Option<String>| value.clone().map(Setting::Text);
-    let library = args.onnxruntime.as_ref().map(|path| Setting::Text(path.to_string_lossy().into_owned()));
-    let task = args.task.map(|task| match task {
-        Task::Transcribe => Setting::nick("transcribe"),
-        Task::Translate => Setting::nick("translate"),
-    });
-    let vad = args.vad.map(|vad| match vad {
-        Vad::Silero => Setting::nick("silero"),
-        Vad::Energy => Setting::nick("energy"),
-    });
-    let partials = if partials { "interval" } else { "none" };
-    [
-        ("model", text(&args.model)),
-        ("language", text(&args.language)),
-        ("task", task),
-        ("beam-size", args.beam_size.map(Setting::Number)),
-        ("initial-prompt", text(&args.initial_prompt)),
-        ("device", text(&args.device)),
-        ("threads", args.threads.map(Setting::Number)),
-        ("engine", args.engine.as_deref().map(Setting::nick)),
-        ("vad", vad),
-        ("partials", Some(Setting::nick(partials))),
-        ("partial-interval", args.partial_interval.map(Setting::Number)),
-        ("onnxruntime", library),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
-    .collect()
 }
 
 /// Hands what the pipeline says to the output and the progress.
@@ -217,7 +187,7 @@ mod tests {
 
     fn plan(args: &str, terminal: bool) -> Result<Plan, UsageError> {
         let cli = Cli::try_parse_from(["pipeline-server", "transcribe"].into_iter().chain(args.split(' '))).unwrap();
-        let Command::Transcribe(args) = cli.command;
+        let Command::Transcribe(args) = cli.command else { panic!("another command") };
         Plan::new(&args, terminal)
     }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use gst::glib;
 
+use super::MissingPlugin;
 use crate::exit::Exit;
 
 /// Why an input could not be transcribed.
@@ -57,8 +58,23 @@ pub(crate) enum Error {
 
 impl Error {
     /// From an error message on the bus. `ours` says that it came from the transcribing element: its resource and
-    /// library errors are about the model, everybody else's resource and stream errors about the input.
-    pub(crate) fn from_message(error: &glib::Error, debug: Option<&str>, ours: bool) -> Self {
+    /// library errors are about the model, everybody else's resource and stream errors about the input. Where a plugin
+    /// was `missing` before, that is the cause.
+    pub(crate) fn from_message(
+        error: &glib::Error,
+        debug: Option<&str>,
+        ours: bool,
+        missing: Option<&MissingPlugin>,
+    ) -> Self {
+        if !ours {
+            if let Some(missing) = missing {
+                return Self::MissingPlugin(missing.to_string());
+            }
+            // No plugin turns it into audio, yet none is missing: it holds none.
+            if error.matches(gst::CoreError::MissingPlugin) {
+                return Self::NoAudio;
+            }
+        }
         let message = error.message().to_owned();
         let debug = debug.map(str::to_owned);
         if ours {
@@ -98,6 +114,12 @@ impl Error {
     }
 }
 
+impl From<glib::BoolError> for Error {
+    fn from(error: glib::BoolError) -> Self {
+        Self::Failed { message: error.to_string(), debug: None }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +130,7 @@ mod tests {
         let stream = glib::Error::new(gst::StreamError::Decode, "?");
         let settings = glib::Error::new(gst::LibraryError::Settings, "?");
         let library = glib::Error::new(gst::LibraryError::Init, "?");
-        let exit = |error, ours| Error::from_message(error, None, ours).exit();
+        let exit = |error, ours| Error::from_message(error, None, ours, None).exit();
         assert_eq!(exit(&not_found, true), Exit::Model);
         assert_eq!(exit(&library, true), Exit::Model);
         assert_eq!(exit(&settings, true), Exit::Usage);
@@ -116,5 +138,9 @@ mod tests {
         assert_eq!(exit(&not_found, false), Exit::Input);
         assert_eq!(exit(&stream, false), Exit::Input);
         assert_eq!(exit(&library, false), Exit::Failed);
+        assert_eq!(exit(&glib::Error::new(gst::CoreError::MissingPlugin, "?"), false), Exit::Input);
+        let missing = MissingPlugin::element("opusdec");
+        let told = Error::from_message(&stream, None, false, Some(&missing)).to_string();
+        assert!(told.contains("opusdec"), "{told}");
     }
 }

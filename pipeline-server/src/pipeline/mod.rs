@@ -5,23 +5,27 @@
 //! found by callbacks arrive there as application messages.
 
 mod build;
+mod elements;
 mod error;
+mod message;
 mod missing;
 mod setting;
 mod source;
 
 use std::io;
 
-use gst::glib;
 use gst::prelude::*;
 use gst::MessageView;
 use transcribe_core::transcript::Event;
 
 use crate::signals::{self, Signals};
-use build::{Parts, NO_AUDIO};
+use build::Parts;
+pub(crate) use build::NO_AUDIO;
+pub(crate) use elements::{add_with_sink, apply, follow, make, transcriber, Progress, Properties};
 pub(crate) use error::Error;
-use missing::MissingPlugin;
-pub(crate) use setting::Setting;
+pub(crate) use message::{event, is_about_a_decoder, preparation, Preparation};
+pub(crate) use missing::MissingPlugin;
+pub(crate) use setting::{Refused, Setting};
 pub(crate) use source::Source;
 
 /// How often the observer hears of the position.
@@ -31,20 +35,9 @@ const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     /// Properties of the element; the others keep its defaults.
-    pub(crate) properties: Vec<(&'static str, Setting)>,
+    pub(crate) properties: Properties,
     /// At the pace of speech.
     pub(crate) real_time: bool,
-}
-
-/// A step of getting ready that takes time, such as a download.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Preparation {
-    /// What it is: `load-model`, `download-model`.
-    pub(crate) code: String,
-    /// For people, with percents where they are known.
-    pub(crate) text: String,
-    /// Whether it is over.
-    pub(crate) over: bool,
 }
 
 /// Hears what happens in the pipeline.
@@ -103,7 +96,7 @@ impl<'a> Running<'a> {
     fn start(parts: Parts, signals: &'a Signals) -> Result<Self, Error> {
         let bus =
             parts.pipeline.bus().ok_or(Error::Failed { message: "the pipeline has no bus".into(), debug: None })?;
-        signals.deliver_to(Some(bus.clone()));
+        signals.deliver_to(Some(signals::to_bus(bus.clone())));
         let mut running = Self { parts, bus, signals, missing: Vec::new(), duration: None };
         if let Err(error) = running.parts.pipeline.set_state(gst::State::Playing) {
             return Err(running.why_not_started(&error));
@@ -217,21 +210,17 @@ impl<'a> Running<'a> {
         let ours = message
             .src()
             .is_some_and(|src| src == &self.parts.transcriber || src.has_as_ancestor(&self.parts.transcriber));
-        if !ours {
-            if let Some(error) = self.missing_plugin() {
-                return error;
-            }
-            // No plugin turns it into audio, yet none is missing: it holds none.
-            if message.error().matches(gst::CoreError::MissingPlugin) {
-                return Error::NoAudio;
-            }
-            if is_remote_source(message.src()) && message.error().matches(gst::StreamError::Failed) {
-                let debug = message.debug().map(Into::into);
-                let text = "no data comes from there; is the address right, and does the server answer?";
-                return Error::Input { message: text.into(), debug };
-            }
+        let missing = self.missing.first();
+        if !ours
+            && missing.is_none()
+            && is_remote_source(message.src())
+            && message.error().matches(gst::StreamError::Failed)
+        {
+            let debug = message.debug().map(Into::into);
+            let text = "no data comes from there; is the address right, and does the server answer?";
+            return Error::Input { message: text.into(), debug };
         }
-        Error::from_message(&message.error(), message.debug().as_deref(), ours)
+        Error::from_message(&message.error(), message.debug().as_deref(), ours, missing)
     }
 }
 
@@ -239,48 +228,4 @@ impl<'a> Running<'a> {
 fn is_remote_source(object: Option<&gst::Object>) -> bool {
     let uri = object.and_then(|object| object.dynamic_cast_ref::<gst::URIHandler>()).and_then(|source| source.uri());
     uri.is_some_and(|uri| !uri.starts_with("file:") && !uri.starts_with("fd:"))
-}
-
-fn is_about_a_decoder(error: &glib::Error) -> bool {
-    error.matches(gst::CoreError::MissingPlugin) || error.matches(gst::StreamError::CodecNotFound)
-}
-
-/// The transcript event in one of the element's messages.
-fn event(structure: &gst::StructureRef) -> Option<Event> {
-    if !structure.name().starts_with("whispertranscribe/") {
-        return None;
-    }
-    let json = structure.get::<&str>("json").ok()?;
-    match serde_json::from_str(json) {
-        Ok(event) => Some(event),
-        Err(error) => {
-            tracing::error!(%error, name = %structure.name(), "the element posted what is no event");
-            None
-        }
-    }
-}
-
-fn preparation(message: &gst::message::Progress) -> Option<Preparation> {
-    let (kind, code, text) = message.get();
-    let over = match kind {
-        gst::ProgressType::Start | gst::ProgressType::Continue => false,
-        gst::ProgressType::Complete | gst::ProgressType::Canceled | gst::ProgressType::Error => true,
-        _ => return None,
-    };
-    Some(Preparation { code: code.to_owned(), text: text.to_owned(), over })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_events_of_the_element_are_taken() {
-        gst::init().unwrap();
-        let json = r#"{"type":"speech_start","utterance":3,"start":1.5}"#;
-        let told = |name: &str, json: &str| event(&gst::Structure::builder(name).field("json", json).build());
-        assert_eq!(told("whispertranscribe/speech-start", json), Some(Event::SpeechStart { utterance: 3, start: 1.5 }));
-        assert_eq!(told("level", json), None);
-        assert_eq!(told("whispertranscribe/speech-start", "{}"), None);
-    }
 }

@@ -4,7 +4,15 @@
 use gst::glib;
 use gst::prelude::*;
 
-use super::Error;
+/// A value that the property does not take, or a property that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub(crate) struct Refused {
+    /// The property.
+    pub(crate) name: String,
+    /// What is wrong and what would be right.
+    pub(crate) reason: String,
+}
 
 /// A value for one of the element's properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +32,8 @@ impl Setting {
     }
 
     /// Sets the property `name` of `element`.
-    pub(super) fn apply(&self, element: &gst::Element, name: &str) -> Result<(), Error> {
-        let refused = |reason: String| Error::Setting(format!("--{name}: {reason}"));
+    pub(crate) fn apply(&self, element: &gst::Element, name: &str) -> Result<(), Refused> {
+        let refused = |reason: String| Refused { name: name.to_owned(), reason };
         let spec = element.find_property(name).ok_or_else(|| refused("the element has no such property".into()))?;
         let value = match self {
             Self::Text(text) => text.to_value(),
@@ -79,12 +87,9 @@ mod tests {
     fn a_wrong_one_is_refused_with_what_is_right() {
         let queue = queue();
         let refused = |setting: Setting, name| setting.apply(&queue, name).unwrap_err().to_string();
-        assert_eq!(refused(Setting::nick("?"), "leaky"), "--leaky: '?' is not one of no, upstream, downstream");
-        assert_eq!(
-            refused(Setting::Number(1), "min-threshold-time"),
-            "--min-threshold-time: the property is a guint64"
-        );
-        assert_eq!(refused(Setting::nick("?"), "silent"), "--silent: the property takes no name");
+        assert_eq!(refused(Setting::nick("?"), "leaky"), "leaky: '?' is not one of no, upstream, downstream");
+        assert_eq!(refused(Setting::Number(1), "min-threshold-time"), "min-threshold-time: the property is a guint64");
+        assert_eq!(refused(Setting::nick("?"), "silent"), "silent: the property takes no name");
         assert!(refused(Setting::Number(1), "nothing").contains("no such property"));
     }
 
@@ -94,6 +99,6 @@ mod tests {
         gstwhispertranscribe::plugin_register_static().unwrap();
         let element = gst::ElementFactory::make("whispertranscribe").build().unwrap();
         let refusal = Setting::Number(99).apply(&element, "beam-size").unwrap_err().to_string();
-        assert!(refusal.starts_with("--beam-size: 99 is not from 1 to "), "{refusal}");
+        assert!(refusal.starts_with("beam-size: 99 is not from 1 to "), "{refusal}");
     }
 }

@@ -275,12 +275,6 @@ impl StreamHandle {
         }
     }
 
-    /// Whether the model says where the decoder looks, as [`PartialPolicy::AlignAtt`] needs it; `None` before there is
-    /// a model.
-    pub fn tells_attention(&self) -> Option<bool> {
-        self.shared.lock().model.as_ref().map(|model| model.engine().tells_attention())
-    }
-
     /// Adds mono 16 kHz audio. Never blocks on inference.
     pub fn push_audio(&self, samples: &[f32]) {
         self.mutate(|stream| stream.push_audio(samples));

@@ -1,0 +1,156 @@
+//! `pipeline-server serve`: the model is loaded, sessions are let in, and at a signal all of them are brought to their ends.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use super::ServeArgs;
+use crate::access::{self, Access};
+use crate::exit::{Exit, UsageError};
+use crate::http::{self, Server};
+use crate::metrics::Metrics;
+use crate::model::Model;
+use crate::pipeline;
+use crate::session::{Rules, Sessions};
+use crate::signals::Signals;
+use crate::sources::websocket::Allowance;
+
+/// Beyond the drain time-out of sessions, for telling clients about their ends.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Serves until a signal comes.
+pub(crate) fn run(args: &ServeArgs, signals: &Signals) -> anyhow::Result<Exit> {
+    check(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("web").enable_all().build()?;
+    let model = Model::load(&args.element.properties())?;
+    let outcome = runtime.block_on(serve(args, signals, &model));
+    model.unload();
+    // What hangs in there must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// Whether the settings go together.
+pub(super) fn check(args: &ServeArgs) -> anyhow::Result<()> {
+    if !args.listen.ip().is_loopback() && args.keys.0.is_empty() && !args.allow_anonymous {
+        return Err(UsageError(format!(
+            "--listen {}: others can reach this address, and without keys anybody may use the server; make one with \
+             `pipeline-server new-key NAME`, listen on 127.0.0.1, or say --allow-anonymous",
+            args.listen
+        ))
+        .into());
+    }
+    // The element knows which values it takes.
+    let element = pipeline::transcriber()?;
+    let refused = pipeline::apply(&args.element.properties(), &element);
+    refused.map_err(|refused| pipeline::Error::Setting(format!("--{refused}")).into())
+}
+
+async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyhow::Result<Exit> {
+    let signals = Received::listen(signals);
+    let drain_timeout = Duration::from_secs(args.drain_timeout);
+    let rules = Rules {
+        max_sessions: args.max_sessions as usize,
+        max_sessions_per_address: args.max_sessions_per_address as usize,
+        max_sessions_per_key: args.max_sessions_per_key as usize,
+        drain_timeout,
+        max_unread: args.max_unread as usize,
+        properties: args.element.properties(),
+    };
+    let metrics = Arc::new(Metrics::new());
+    let sessions = Sessions::new(rules, model.clone(), metrics.clone());
+    let allowance = Allowance {
+        max_message: args.max_message as usize,
+        idle_timeout: Duration::from_secs(args.idle_timeout),
+        max_duration: Duration::from_secs(args.max_duration),
+    };
+    let access = Access::new(access::Rules {
+        keys: args.keys.0.clone(),
+        origins: args.allow_origins.0.clone(),
+        trusted_proxies: args.trusted_proxies.0.clone(),
+        rate: args.max_rate,
+        token_lifetime: Duration::from_secs(args.token_lifetime),
+    })
+    .context("the system gives no random numbers")?;
+    let access = Arc::new(access);
+    let server = Server { access, sessions: sessions.clone(), model: model.clone(), metrics, allowance };
+    let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    announce(&format!("Listening on ws://{address}/ws/transcribe"));
+    announce(&format!("For a browser: http://{address}/"));
+    if args.keys.0.is_empty() {
+        let who =
+            if args.listen.ip().is_loopback() { "programs of this machine" } else { "everybody who can reach it" };
+        announce(&format!("No keys are set: open to {who}"));
+    }
+    let serving = tokio::spawn(http::serve(listener, http::router(server)));
+
+    let loaded = tokio::select! {
+        loaded = model.loaded() => loaded,
+        () = signals.reach(1) => Ok(()),
+    };
+    loaded?;
+    if signals.count() == 0 {
+        announce(&format!("Ready: {}", model.name()));
+    }
+    signals.reach(1).await;
+    tracing::info!("ending all sessions");
+    sessions.drain();
+    let drained = first(sessions.empty(), drain_timeout + LAST_WORDS, &signals).await;
+    if !drained {
+        tracing::warn!("sessions are cut off");
+        sessions.close();
+        first(sessions.empty(), LAST_WORDS, &signals).await;
+    }
+    serving.abort();
+    Ok(if drained { Exit::Ok } else { Exit::Interrupted })
+}
+
+/// Whether `work` was done before the time was over and a second signal came.
+async fn first(work: impl Future<Output = ()>, limit: Duration, signals: &Received) -> bool {
+    tokio::select! {
+        done = tokio::time::timeout(limit, work) => done.is_ok(),
+        () = signals.reach(2) => false,
+    }
+}
+
+/// For people and scripts that have started the server.
+fn announce(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// How many signals came.
+struct Received(watch::Receiver<u32>);
+
+impl Received {
+    fn listen(signals: &Signals) -> Self {
+        let (sender, receiver) = watch::channel(0);
+        let theirs = signals.clone();
+        signals.deliver_to(Some(Arc::new(move || {
+            sender.send_replace(theirs.count());
+        })));
+        let received = Self(receiver);
+        // One that came before there was anybody to tell.
+        if signals.count() > 0 {
+            signals.repeat();
+        }
+        received
+    }
+
+    fn count(&self) -> u32 {
+        *self.0.borrow()
+    }
+
+    async fn reach(&self, count: u32) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|received| *received >= count).await.is_err() {
+            // Nobody will send any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}

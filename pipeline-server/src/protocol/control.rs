@@ -1,0 +1,192 @@
+//! What a client asks for beside sending audio.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::{Properties, Setting};
+
+/// Bytes of a prompt at most; Whisper itself takes some 220 tokens.
+const LONGEST_PROMPT: usize = 4_096;
+
+/// A text message from the client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Control {
+    /// Changes how this session is transcribed from now on; what is left out stays as it is.
+    Configure(Configure),
+    /// Ends the running utterance behind the audio sent so far, so that its final comes at once; with `encoding=auto`
+    /// when the next audio has been decoded.
+    Finalize {},
+    /// Nothing but a sign of life: keeps the idle time-out away while there is no audio to send.
+    Keepalive {},
+    /// There will be no more audio. What was sent is transcribed to its end; then come `closed` and the end of the
+    /// connection.
+    Close {},
+}
+
+/// Settings of a session. Those of end-pointing can be changed until the first audio only.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Configure {
+    /// Language that is spoken: a code such as `en`, `de`, `pt-BR`, or `auto` to detect it for each utterance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) language: Option<String>,
+    /// Text that the decoder takes for what was said before: names, spelling, style. Empty for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub(crate) prompt: Option<String>,
+    /// Write down what is said, or translate it into English (multilingual models only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) task: Option<Task>,
+    /// Which partial results there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) partials: Option<Partials>,
+    /// Milliseconds of new audio between two partial results; under load they come less often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 60_000))]
+    pub(crate) partial_interval_ms: Option<u32>,
+    /// End-pointing: milliseconds of silence that end an utterance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 32, max = 60_000))]
+    pub(crate) min_silence_ms: Option<u32>,
+    /// End-pointing: milliseconds of silence that end an utterance whose text so far ends a sentence; 0 for no
+    /// difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 60_000))]
+    pub(crate) sentence_silence_ms: Option<u32>,
+    /// End-pointing: milliseconds after which an utterance is cut at the next good place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1_000, max = 29_000))]
+    pub(crate) max_utterance_ms: Option<u32>,
+}
+
+/// What to do with the speech.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Task {
+    /// Write down what is said.
+    Transcribe,
+    /// Write it in English.
+    Translate,
+}
+
+/// Which partial results there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Partials {
+    /// None: finals only.
+    None,
+    /// The utterance so far, again and again.
+    Interval,
+    /// The same, and words stay once hypotheses in a row agree on them.
+    LocalAgreement,
+}
+
+impl Configure {
+    /// As properties of the transcribing element; an error names a value that no element takes.
+    pub(crate) fn properties(&self) -> Result<Properties, String> {
+        if self.prompt.as_ref().is_some_and(|prompt| prompt.len() > LONGEST_PROMPT) {
+            return Err(format!("prompt: longer than {LONGEST_PROMPT} bytes"));
+        }
+        if self.language.as_ref().is_some_and(|language| language.is_empty() || language.contains('\0')) {
+            return Err("language: a code such as en or de, or auto".to_owned());
+        }
+        if self.prompt.as_ref().is_some_and(|prompt| prompt.contains('\0')) {
+            return Err("prompt: has a NUL character in it".to_owned());
+        }
+        let task = self.task.map(|task| match task {
+            Task::Transcribe => Setting::nick("transcribe"),
+            Task::Translate => Setting::nick("translate"),
+        });
+        let partials = self.partials.map(|partials| match partials {
+            Partials::None => Setting::nick("none"),
+            Partials::Interval => Setting::nick("interval"),
+            Partials::LocalAgreement => Setting::nick("local-agreement"),
+        });
+        Ok([
+            ("language", self.language.clone().map(Setting::Text)),
+            ("initial-prompt", self.prompt.clone().map(Setting::Text)),
+            ("task", task),
+            ("partials", partials),
+            ("partial-interval", self.partial_interval_ms.map(Setting::Number)),
+            ("min-silence", self.min_silence_ms.map(Setting::Number)),
+            ("sentence-silence", self.sentence_silence_ms.map(Setting::Number)),
+            ("max-utterance", self.max_utterance_ms.map(Setting::Number)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Control, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn messages_are_read() {
+        assert_eq!(read(r#"{"type":"close"}"#).unwrap(), Control::Close {});
+        assert_eq!(read(r#"{"type":"finalize"}"#).unwrap(), Control::Finalize {});
+        let Control::Configure(configure) =
+            read(r#"{"type":"configure","language":"de","partials":"local_agreement","min_silence_ms":300}"#).unwrap()
+        else {
+            panic!("another message")
+        };
+        assert_eq!(
+            configure.properties().unwrap(),
+            [
+                ("language", Setting::Text("de".into())),
+                ("partials", Setting::nick("local-agreement")),
+                ("min-silence", Setting::Number(300)),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_error_that_names_it() {
+        for (json, named) in [
+            (r#"{"type":"reset"}"#, "reset"),
+            (r#"{"type":"configure","model":"large"}"#, "model"),
+            (r#"{"type":"close","now":true}"#, "now"),
+            (r#"{"type":"configure","min_silence_ms":-1}"#, "-1"),
+            (r#"{"language":"de"}"#, "type"),
+            (r#"[]"#, "type"),
+        ] {
+            let error = read(json).unwrap_err().to_string();
+            assert!(error.contains(named), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_has_a_limit() {
+        let configure = |prompt: String| Configure { prompt: Some(prompt), ..Configure::default() };
+        assert!(configure("x".repeat(LONGEST_PROMPT)).properties().is_ok());
+        assert!(configure("x".repeat(LONGEST_PROMPT + 1)).properties().is_err());
+        assert!(configure("a\0b".into()).properties().is_err());
+    }
+
+    #[test]
+    fn the_ranges_in_the_schema_are_the_elements() {
+        use gst::prelude::*;
+        gst::init().unwrap();
+        gstwhispertranscribe::plugin_register_static().unwrap();
+        let element = gst::ElementFactory::make("whispertranscribe").build().unwrap();
+        let schema = serde_json::to_value(schemars::schema_for!(Configure)).unwrap();
+        for (field, property) in [
+            ("partial_interval_ms", "partial-interval"),
+            ("min_silence_ms", "min-silence"),
+            ("sentence_silence_ms", "sentence-silence"),
+            ("max_utterance_ms", "max-utterance"),
+        ] {
+            let spec = element.find_property(property).unwrap();
+            let spec = spec.downcast_ref::<gst::glib::ParamSpecUInt>().unwrap();
+            let field = &schema["properties"][field];
+            assert_eq!(field["minimum"].as_u64().unwrap(), u64::from(spec.minimum()), "{property}");
+            assert_eq!(field["maximum"].as_u64().unwrap(), u64::from(spec.maximum()), "{property}");
+        }
+    }
+}

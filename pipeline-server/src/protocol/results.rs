@@ -1,0 +1,168 @@
+//! What the server says.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use transcribe_core::transcript::{Final, Partial};
+
+use super::problem::Problem;
+use crate::session::Reason;
+
+/// A text message from the server.
+///
+/// `seq` counts up from 1 over all messages of a session; numbers that are left out belong to partial results that
+/// newer ones replaced before they were sent. Times are seconds of audio since the start of the session.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// The first message: audio may come.
+    Ready(Ready),
+    /// Somebody began to speak.
+    SpeechStart(SpeechStart),
+    /// Text so far of an utterance that goes on.
+    Partial(PartialResult),
+    /// The speech ended; its final follows.
+    SpeechEnd(SpeechEnd),
+    /// Text of an utterance for good.
+    Final(FinalResult),
+    /// Something went wrong.
+    Error(ErrorMessage),
+    /// The last message.
+    Closed(Closed),
+}
+
+/// What the client has to know of its session.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Ready {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// Version of the protocol, 1.
+    pub(crate) protocol: u32,
+    /// Names the session in logs.
+    pub(crate) session_id: String,
+    /// The model that transcribes.
+    pub(crate) model: String,
+    /// How binary messages are read.
+    pub(crate) audio: AudioFormat,
+    /// What the server allows.
+    pub(crate) limits: Limits,
+}
+
+/// How binary messages are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct AudioFormat {
+    /// `f32le`, `s16le`, `mulaw`, `alaw` or `auto`.
+    pub(crate) encoding: String,
+    /// Frames a second; not there with `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sample_rate: Option<u32>,
+    /// Samples in a frame, interleaved; with `auto` only where the client named them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channels: Option<u32>,
+    /// Whether each channel is transcribed by itself.
+    pub(crate) multichannel: bool,
+}
+
+/// What the server allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Limits {
+    /// Bytes of a binary message.
+    pub(crate) max_message_bytes: usize,
+    /// Seconds without a message from the client after which the session is closed.
+    pub(crate) idle_timeout_seconds: u64,
+    /// Seconds after which the session is closed whatever happens.
+    pub(crate) max_duration_seconds: u64,
+}
+
+/// Somebody began to speak.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct SpeechStart {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// The channel, from 0; only where each is transcribed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
+    /// Number of the utterance in its channel, from 0.
+    pub(crate) utterance: u64,
+    /// When, seconds.
+    pub(crate) start: f64,
+}
+
+/// Text so far.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct PartialResult {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// The channel, from 0; only where each is transcribed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
+    /// The text.
+    #[serde(flatten)]
+    pub(crate) partial: Partial,
+}
+
+/// The speech ended.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct SpeechEnd {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// The channel, from 0; only where each is transcribed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
+    /// The utterance.
+    pub(crate) utterance: u64,
+    /// When it began, seconds.
+    pub(crate) start: f64,
+    /// When it ended, seconds.
+    pub(crate) end: f64,
+}
+
+/// Text for good.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct FinalResult {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// The channel, from 0; only where each is transcribed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
+    /// The text.
+    #[serde(flatten)]
+    pub(crate) result: Final,
+    /// All finals of the channel so far, this one among them; left out with `full_transcript=false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) full_transcript: Option<String>,
+}
+
+/// Something went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct ErrorMessage {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// What, in the form of RFC 9457.
+    pub(crate) problem: Problem,
+    /// Whether it ends the session; `closed` follows then.
+    pub(crate) fatal: bool,
+}
+
+/// The session is over.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Closed {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// Why.
+    pub(crate) reason: Reason,
+    /// Whether all audio that came in was transcribed.
+    pub(crate) complete: bool,
+    /// What there was.
+    pub(crate) totals: Totals,
+}
+
+/// What there was in a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Totals {
+    /// Seconds of audio that were listened to.
+    pub(crate) audio_seconds: f64,
+    /// Finals that hold words.
+    pub(crate) finals: u64,
+    /// Words in them.
+    pub(crate) words: u64,
+}

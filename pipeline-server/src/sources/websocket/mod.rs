@@ -1,0 +1,117 @@
+//! `/ws/transcribe`: a client sends audio over a WebSocket and gets the text back while it is spoken.
+//!
+//! The request becomes a session before the protocol is changed, so that a refusal is an HTTP status. After that
+//! [`socket`] moves messages both ways.
+
+mod audio;
+mod params;
+mod socket;
+mod source;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::Extension;
+
+use self::audio::{Encoding, Wire};
+pub(crate) use self::params::Params;
+use self::source::ClientAudio;
+use crate::http::Server;
+use crate::protocol::problem::{Kind, Problem};
+use crate::protocol::results::{AudioFormat, Limits, Message, Ready};
+use crate::protocol::VERSION;
+use crate::session::Wishes;
+
+/// Name of this door.
+const KIND: &str = "websocket";
+
+/// What a client may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// Bytes of a message.
+    pub(crate) max_message: usize,
+    /// Without any message from the client.
+    pub(crate) idle_timeout: Duration,
+    /// Of a session.
+    pub(crate) max_duration: Duration,
+}
+
+/// Answers a request for `/ws/transcribe`.
+pub(crate) async fn transcribe(
+    State(server): State<Server>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
+    params: Result<Query<Params>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    match open(server, peer, &headers, params, upgrade).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn open(
+    server: Server,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    params: Result<Query<Params>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let token = params.as_ref().ok().and_then(|Query(params)| params.token.as_deref());
+    let client = server.access.admit(headers, peer, token).inspect_err(|problem| {
+        server.metrics.refused(problem.kind());
+        tracing::info!(%peer, "refused: {}", problem.detail);
+    })?;
+    let upgrade = upgrade.map_err(|e| Problem::new(Kind::NotAWebSocket, e.body_text()))?;
+    let wrong = |detail: String| Problem::new(Kind::InvalidParameter, detail);
+    let Query(params) = params.map_err(|e| wrong(e.body_text()))?;
+    let wire = params.wire().map_err(wrong)?;
+    let tracks = params.tracks().map_err(wrong)?;
+
+    let place = server.sessions.admit(client, tracks.len())?;
+    let (source, inlet) = ClientAudio::new(wire, tracks);
+    let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts() };
+    let session = server.sessions.open(place, Box::new(source), wishes).await?;
+    let allowance = server.allowance;
+    session.log().push(|seq| {
+        Message::Ready(Ready {
+            seq,
+            protocol: VERSION,
+            session_id: session.id().to_string(),
+            model: server.model.name(),
+            audio: described(wire, &params),
+            limits: Limits {
+                max_message_bytes: allowance.max_message,
+                idle_timeout_seconds: allowance.idle_timeout.as_secs(),
+                max_duration_seconds: allowance.max_duration.as_secs(),
+            },
+        })
+    });
+    let metrics = server.metrics.clone();
+    let upgrade = upgrade.max_message_size(allowance.max_message).max_frame_size(allowance.max_message);
+    Ok(upgrade.on_upgrade(move |socket| socket::run(socket, session, inlet, wire, allowance, metrics)))
+}
+
+fn described(wire: Wire, params: &Params) -> AudioFormat {
+    let multichannel = params.is_multichannel();
+    match wire {
+        Wire::Raw(format) => AudioFormat {
+            encoding: format.encoding.name().to_owned(),
+            sample_rate: Some(format.rate),
+            channels: Some(format.channels),
+            multichannel,
+        },
+        Wire::Container => AudioFormat {
+            encoding: Encoding::Auto.name().to_owned(),
+            sample_rate: None,
+            channels: params.channels,
+            multichannel,
+        },
+    }
+}

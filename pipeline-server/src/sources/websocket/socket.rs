@@ -1,0 +1,246 @@
+//! Messages both ways over an open WebSocket.
+//!
+//! Reading and writing go on beside each other: a client that doesn't read still gets its audio transcribed until its
+//! results don't fit the session's log any more. Reading waits for the pipeline, so that TCP slows down a client that is
+//! too fast. The session's `closed` is the last text message; then comes a close frame.
+
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{self, CloseFrame, Utf8Bytes, WebSocket};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::{interval_at, sleep_until, timeout, Instant};
+use tungstenite::error::ProtocolError;
+use tungstenite::Error as Fault;
+
+use super::audio::Wire;
+use super::source::Inlet;
+use super::Allowance;
+use crate::metrics::Metrics;
+use crate::protocol::control::Control;
+use crate::protocol::problem::Kind;
+use crate::protocol::results::Message;
+use crate::session::log::{Next, Subscription};
+use crate::session::{Attended, Reason, Session, State};
+
+/// How long a session that is over waits until the client has taken its last messages.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long the client's answer to the close frame is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Between two pings, which keep proxies from closing a connection on which nobody speaks.
+const PING: Duration = Duration::from_secs(20);
+/// Text messages that are not understood before the session is closed.
+const PATIENCE: u32 = 16;
+
+/// Serves the client until the session is over and the connection gone.
+pub(super) async fn run(
+    socket: WebSocket,
+    session: Attended,
+    inlet: Inlet,
+    wire: Wire,
+    allowance: Allowance,
+    metrics: Arc<Metrics>,
+) {
+    let end = Instant::now() + allowance.max_duration;
+    let (sink, stream) = socket.split();
+    let reader = Reader { session: session.clone(), inlet, wire, allowance, misunderstood: 0 };
+    let mut reading = pin!(reader.run(stream));
+    let mut writing = pin!(write(sink, session.clone(), metrics));
+    let mut over = pin!(sleep_until(end));
+    let (mut reads, mut lasts) = (true, true);
+    loop {
+        tokio::select! {
+            () = &mut reading, if reads => reads = false,
+            () = &mut writing => break,
+            () = &mut over, if lasts => {
+                lasts = false;
+                session.drain(Reason::MaxDuration);
+            }
+        }
+    }
+    if reads {
+        let _ = timeout(FAREWELL, reading).await;
+    }
+}
+
+struct Reader {
+    session: Arc<Session>,
+    inlet: Inlet,
+    wire: Wire,
+    allowance: Allowance,
+    misunderstood: u32,
+}
+
+impl Reader {
+    /// Reads until the connection is over; what comes after the end of the session is thrown away.
+    async fn run(mut self, mut stream: SplitStream<WebSocket>) {
+        loop {
+            let message = match timeout(self.allowance.idle_timeout, stream.next()).await {
+                Ok(message) => message,
+                Err(_) if self.session.state().takes_audio() => {
+                    let detail = format!(
+                        "nothing came for {} s; send keepalive while there is no audio",
+                        self.allowance.idle_timeout.as_secs()
+                    );
+                    self.session.report(Kind::IdleTimeout, detail, None);
+                    self.session.drain(Reason::IdleTimeout);
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            match message {
+                Some(Ok(message)) if self.session.state().takes_audio() => self.take(message).await,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return self.broke(&error),
+                None => return self.session.close(Reason::ClientGone),
+            }
+        }
+    }
+
+    async fn take(&mut self, message: ws::Message) {
+        match message {
+            ws::Message::Binary(audio) => self.audio(&audio).await,
+            ws::Message::Text(text) => self.control(&text).await,
+            // Pings are answered below; a close frame ends the stream.
+            ws::Message::Ping(_) | ws::Message::Pong(_) | ws::Message::Close(_) => {}
+        }
+    }
+
+    async fn audio(&mut self, bytes: &[u8]) {
+        if let Err(detail) = self.wire.check(bytes) {
+            return self.session.report(Kind::InvalidAudio, detail, Some(Reason::InvalidInput));
+        }
+        if bytes.is_empty() || !self.session.start().await {
+            return;
+        }
+        let session = self.session.clone();
+        tokio::select! {
+            // If the pipeline has stopped, the session knows why.
+            _ = self.inlet.push(bytes) => {}
+            _ = session.reached(|state| !state.takes_audio()) => {}
+        }
+    }
+
+    async fn control(&mut self, text: &str) {
+        let control = match serde_json::from_str(text) {
+            Ok(control) => control,
+            Err(error) => return self.misunderstood(text, &error),
+        };
+        match control {
+            Control::Configure(configure) => {
+                if let Err(problem) = self.session.configure(&configure).await {
+                    self.session.report(Kind::InvalidSetting, problem.detail, None);
+                }
+            }
+            Control::Finalize {} => self.inlet.finalize(),
+            Control::Keepalive {} => {}
+            Control::Close {} => self.session.drain(Reason::ClientClosed),
+        }
+    }
+
+    fn misunderstood(&mut self, text: &str, error: &serde_json::Error) {
+        self.misunderstood += 1;
+        let is_json = text.trim_start().starts_with('{');
+        let fatal = !is_json || self.misunderstood >= PATIENCE;
+        let detail = if is_json {
+            format!("the text message is not understood: {error}")
+        } else {
+            "a text message has to be a JSON object with a type; audio goes into binary messages".to_owned()
+        };
+        self.session.report(Kind::InvalidMessage, detail, fatal.then_some(Reason::InvalidInput));
+    }
+
+    fn broke(&self, error: &axum::Error) {
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<Fault>());
+        let (kind, detail) = match cause {
+            Some(Fault::Capacity(_)) => {
+                let limit = self.allowance.max_message;
+                (Kind::MessageTooLarge, format!("a message may have {limit} bytes at most: send smaller ones"))
+            }
+            Some(Fault::Protocol(fault)) if !is_reset(fault) => (Kind::InvalidMessage, fault.to_string()),
+            Some(Fault::Utf8(_)) => (Kind::InvalidMessage, "a text message is not UTF-8".to_owned()),
+            _ => return self.session.close(Reason::ClientGone),
+        };
+        self.session.report(kind, detail, Some(Reason::InvalidInput));
+    }
+}
+
+fn is_reset(fault: &ProtocolError) -> bool {
+    matches!(fault, ProtocolError::ResetWithoutClosingHandshake)
+}
+
+/// How the sending of a message went.
+enum Sent {
+    Yes,
+    /// The client has not read for so long that messages are gone.
+    Slow,
+    /// There is no connection any more, or the time for last words is over.
+    Gone,
+}
+
+/// Writes what the session says until its end, then closes the connection.
+async fn write(mut sink: SplitSink<WebSocket, ws::Message>, session: Arc<Session>, metrics: Arc<Metrics>) {
+    let mut messages = session.log().subscribe(0);
+    let mut pings = interval_at(Instant::now() + PING, PING);
+    let mut expired = pin!(async {
+        session.reached(|state| state.is_closed()).await;
+        tokio::time::sleep(LAST_WORDS).await;
+    });
+    loop {
+        let frame = tokio::select! {
+            next = messages.next() => match next {
+                Next::Message(message) => frame(&message),
+                Next::End => break,
+                Next::Lagged => {
+                    give_up(&session, &mut messages);
+                    continue;
+                }
+            },
+            _ = pings.tick() => ws::Message::Ping(Default::default()),
+        };
+        metrics.partials_skipped(messages.take_skipped());
+        let sent = tokio::select! {
+            sent = sink.send(frame) => if sent.is_ok() { Sent::Yes } else { Sent::Gone },
+            () = messages.lagged() => Sent::Slow,
+            () = &mut expired => Sent::Gone,
+        };
+        match sent {
+            Sent::Yes => {}
+            Sent::Slow => give_up(&session, &mut messages),
+            Sent::Gone => return session.close(Reason::ClientGone),
+        }
+    }
+    let State::Closed(reason) = session.state() else { return };
+    let close = CloseFrame { code: code(reason), reason: Utf8Bytes::from_static(reason.name()) };
+    tokio::select! {
+        _ = sink.send(ws::Message::Close(Some(close))) => {}
+        () = expired => {}
+    }
+}
+
+/// The client lost messages that it must not lose; it is told so if it reads after all.
+fn give_up(session: &Arc<Session>, messages: &mut Subscription) {
+    let last = if session.state().is_closed() { 1 } else { 2 };
+    let detail = "results were not read, and the newest do not fit behind them any more: read while you send";
+    session.report(Kind::SlowReader, detail, Some(Reason::SlowReader));
+    messages.skip_to_last(last);
+}
+
+fn frame(message: &Message) -> ws::Message {
+    // Plain structs with string keys: nothing in them can fail to serialise.
+    ws::Message::Text(serde_json::to_string(message).unwrap_or_default().into())
+}
+
+/// The code of the close frame (RFC 6455, 7.4).
+fn code(reason: Reason) -> u16 {
+    match reason {
+        Reason::ClientClosed | Reason::ClientGone | Reason::EndOfStream => ws::close_code::NORMAL,
+        Reason::Shutdown => ws::close_code::AWAY,
+        Reason::InvalidInput => ws::close_code::INVALID,
+        Reason::IdleTimeout | Reason::MaxDuration | Reason::SlowReader => ws::close_code::POLICY,
+        Reason::Failed => ws::close_code::ERROR,
+    }
+}

@@ -1,0 +1,101 @@
+//! Control messages.
+
+use e2e_tests::clips::named;
+use serde_json::json;
+
+use crate::support::client::{f32le, Client};
+use crate::support::server::Server;
+use crate::support::verdict::words_are_right;
+use crate::transcripts::two_sentences;
+
+#[tokio::test]
+async fn finalize_ends_the_utterance_without_any_silence() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    let end = (clip.speech.end * 16_000.0) as usize;
+    let mut client = Client::connect(&server, "").await;
+    client.sender.audio(&clip.samples[..end]).await;
+    client.sender.control(json!({ "type": "finalize" })).await;
+    let last = client.receiver.next_of("final").await;
+    words_are_right(&clip.text, &[last], 0.0);
+    // The session goes on.
+    client.sender.control(json!({ "type": "keepalive" })).await;
+    let messages = client.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages, 0.0);
+}
+
+#[tokio::test]
+async fn a_session_is_configured_before_and_while_audio_comes() {
+    let server = Server::start(&[]);
+    let signal = two_sentences();
+    let mut client = Client::connect(&server, "").await;
+    client.sender.control(json!({ "type": "configure", "partials": "none", "min_silence_ms": 800 })).await;
+    client.sender.audio(&signal.samples).await;
+    let last = loop {
+        let message = client.receiver.next().await;
+        assert_ne!(message["type"], "partial", "{message}");
+        if message["type"] == "final" {
+            break message;
+        }
+    };
+    assert_eq!(last["revision"], 1);
+
+    // End-pointing is settled once there is audio; the session goes on all the same.
+    client.sender.control(json!({ "type": "configure", "min_silence_ms": 300 })).await;
+    let error = client.receiver.next_of("error").await;
+    assert_eq!(error["problem"]["type"], "urn:pipeline-server:problem:invalid-setting");
+    assert_eq!(error["fatal"], false);
+    assert!(error["problem"]["detail"].as_str().unwrap().contains("min-silence"), "{error}");
+
+    client.sender.control(json!({ "type": "configure", "partials": "interval" })).await;
+    client.speak_until(&signal.samples, "partial").await;
+}
+
+#[tokio::test]
+async fn a_setting_that_is_not_possible_is_said_to_be_so() {
+    let server = Server::start(&[]);
+    let mut client = Client::connect(&server, "").await;
+    client.sender.text(r#"{"type":"configure","min_silence_ms":5}"#).await;
+    let error = client.receiver.next().await;
+    assert_eq!(error["problem"]["status"], 422);
+    assert!(error["problem"]["detail"].as_str().unwrap().contains("5 is not from 32"), "{error}");
+
+    // The bundled model knows English only; that is known when the model meets the language.
+    client.sender.control(json!({ "type": "configure", "language": "de" })).await;
+    client.sender.audio(&named("librivox-sense-0920").samples).await;
+    let messages = client.receiver.rest().await;
+    let error = messages.iter().find(|m| m["type"] == "error").unwrap();
+    assert_eq!(error["problem"]["type"], "urn:pipeline-server:problem:invalid-setting", "{error}");
+    assert_eq!(error["fatal"], true);
+    assert!(error["problem"]["detail"].as_str().unwrap().contains("multilingual"), "{error}");
+    assert_eq!(messages.last().unwrap()["reason"], "invalid_input");
+}
+
+#[tokio::test]
+async fn a_language_that_the_model_does_not_know_changes_nothing_while_audio_comes() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    let mut client = Client::connect(&server, "").await;
+    client.sender.audio(&clip.samples).await;
+    client.receiver.next_of("speech_start").await;
+    for (language, named) in [("de", "multilingual"), ("klingon", "klingon")] {
+        client.sender.control(json!({ "type": "configure", "language": language })).await;
+        let error = client.receiver.next_of("error").await;
+        assert_eq!(error["problem"]["type"], "urn:pipeline-server:problem:invalid-setting", "{error}");
+        assert_eq!(error["fatal"], false);
+        assert!(error["problem"]["detail"].as_str().unwrap().contains(named), "{error}");
+    }
+    let messages = client.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages[messages.len() - 2..], 5.0);
+    assert_eq!(messages.last().unwrap()["reason"], "client_closed");
+}
+
+#[tokio::test]
+async fn settings_may_come_with_the_address() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    let client = Client::connect(&server, "partials=none&full_transcript=false&language=en").await;
+    let messages = client.transcribe(f32le(&clip.samples)).await;
+    words_are_right(&clip.text, &messages, 0.0);
+    assert!(messages.iter().all(|m| m["type"] != "partial" && m["full_transcript"].is_null()));
+}

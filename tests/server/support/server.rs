@@ -1,0 +1,139 @@
+//! `pipeline-server serve` as a process on a port of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::{workspace, LIMIT};
+
+/// A server that is ready.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// None if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+}
+
+impl Server {
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The same with variables.
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(arguments).envs(variables.iter().copied()).spawn().unwrap();
+        let (told, lines) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| told.send(line))
+        });
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let mut address = None;
+        loop {
+            let Ok(line) = lines.recv_timeout(LIMIT) else {
+                let _ = child.kill();
+                panic!("the server does not get ready: {}", stderr.join().unwrap());
+            };
+            if let Some(listening) = line.strip_prefix("Listening on ws://") {
+                address = Some(listening.strip_suffix("/ws/transcribe").unwrap().parse().unwrap());
+            } else if line.starts_with("Ready") {
+                break;
+            }
+        }
+        Self { child, address: address.unwrap(), stderr: Some(stderr) }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: libc::c_int) {
+        // SAFETY: the child was not waited for yet, so that the number is still its own.
+        let sent = unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+        assert_eq!(sent, 0);
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Ended {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < LIMIT, "the server does not end");
+            thread::sleep(std::time::Duration::from_millis(20));
+        };
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        Ended { code: status.code(), stderr }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `pipeline-server` with any arguments to its end; returns exit code, output and errors.
+pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(built("pipeline-server"));
+    let output = command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Runs a server that must refuse to start.
+pub(crate) fn refuse(arguments: &[&str]) -> Ended {
+    let output = command(arguments).output().unwrap();
+    Ended { code: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(built("pipeline-server"));
+    command
+        .arg("serve")
+        .args(["--threads", "1"])
+        .args(arguments)
+        .env("GST_REGISTRY", Path::new(env!("CARGO_TARGET_TMPDIR")).join("gstreamer-registry.bin"))
+        .env("HF_HUB_OFFLINE", "1")
+        .current_dir(workspace())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if !arguments.iter().any(|argument| argument.starts_with("--listen")) {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    for unwanted in ["RUST_LOG", "GST_DEBUG", "WHISPER_MODELS_DIR"] {
+        command.env_remove(unwanted);
+    }
+    command
+}
+
+/// A file of the build that this test belongs to.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    // The test lies in target/release/deps.
+    let path = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.exists(), "{} is not there: build first (cargo build --release --workspace)", path.display());
+    path
+}
