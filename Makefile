@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests build demo serve test test-gpu lint fuzz bench soak install uninstall clean distclean
+.PHONY: help setup setup-tests build demo serve test test-gpu lint fuzz bench bench-server soak install uninstall clean distclean
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
@@ -60,6 +60,9 @@ fuzz: setup ## Feed the readers of model files with broken ones, FUZZ_SECONDS (6
 
 bench: build ## Measure speed, latency, accuracy and capacity on this machine, against peers (an hour and a half)
 	$(CARGO) run --release -p e2e-tests --bin bench
+
+bench-server: build ## Measure the server with 1, 8 and 32 clients that speak at the same time (5 minutes)
+	$(CARGO) run --release -p e2e-tests --bin bench -- --only server
 
 soak: build ## Run an hour of audio through a few elements and half an hour through many, and watch memory
 	$(CARGO) run --release -p e2e-tests --bin soak

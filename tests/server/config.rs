@@ -32,6 +32,8 @@ fn settings_are_checked_and_printed_before_they_are_used() {
     assert_eq!((code, stdout.as_str()), (Some(0), "The settings are right.\n"), "{stderr}");
     for (text, named) in [
         ("max-sesions = 5", "max-sesions"),
+        ("partials = \"always\"", "partials"),
+        ("attention-margin = 10001", "attention-margin: 10001 is not from 0 to"),
         ("beam-size = 99", "beam-size: 99 is not from 1 to"),
         ("listen = \"0.0.0.0:8765\"", "--allow-anonymous"),
         ("keys = [\"a=b\"]", "new-key"),
@@ -40,9 +42,16 @@ fn settings_are_checked_and_printed_before_they_are_used() {
         assert_eq!(code, Some(2), "{text}: {stderr}");
         assert!(stderr.contains(named), "{text}: {stderr}");
     }
-    let (code, printed, stderr) = config("max-sessions = 5\nlanguage = \"en\"", "print", &["--idle-timeout", "6"]);
+    let (code, printed, stderr) =
+        config("max-sessions = 5\nlanguage = \"en\"\npartials = \"align-att\"", "print", &["--idle-timeout", "6"]);
     assert_eq!(code, Some(0), "{stderr}");
-    for line in ["max-sessions = 5", "language = \"en\"", "idle-timeout = 6", "listen = \"127.0.0.1:8765\""] {
+    for line in [
+        "max-sessions = 5",
+        "language = \"en\"",
+        "partials = \"align-att\"",
+        "idle-timeout = 6",
+        "listen = \"127.0.0.1:8765\"",
+    ] {
         assert!(printed.lines().any(|l| l == line), "no {line} in\n{printed}");
     }
     let (code, again, stderr) = config(&printed, "print", &[]);

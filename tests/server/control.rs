@@ -52,6 +52,44 @@ async fn a_session_is_configured_before_and_while_audio_comes() {
 }
 
 #[tokio::test]
+async fn words_stay_that_the_decoder_chose_without_a_look_at_the_end() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    // With all of the audio as margin the decoder has looked into it for every word.
+    let mut careful = Client::connect(&server, "partials=align_att&attention_margin_ms=10000").await;
+    // The client checks that what is stable stays, up to and in the final.
+    loop {
+        let message = careful.speak_until(&clip.samples, "partial").await;
+        assert_eq!(message["stable"], "", "{message}");
+        if message["text"].as_str().unwrap().split(' ').count() > 4 {
+            break;
+        }
+    }
+    careful.sender.control(json!({ "type": "configure", "attention_margin_ms": 300 })).await;
+    loop {
+        let message = careful.speak_until(&clip.samples, "partial").await;
+        if message["stable"] != "" {
+            break;
+        }
+    }
+    careful.speak_until(&clip.samples, "final").await;
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_tell_where_the_decoder_looks_says_so() {
+    let server = Server::start(&["--engine", "whisper-cpp"]);
+    let clip = named("librivox-sense-0920");
+    let mut client = Client::connect(&server, "partials=none").await;
+    client.sender.audio(&clip.samples).await;
+    client.receiver.next_of("speech_start").await;
+    client.sender.control(json!({ "type": "configure", "partials": "align_att" })).await;
+    let error = client.receiver.next_of("error").await;
+    assert_eq!(error["problem"]["type"], "urn:pipeline-server:problem:invalid-setting", "{error}");
+    assert_eq!(error["fatal"], false);
+    assert!(error["problem"]["detail"].as_str().unwrap().contains("engine=onnx"), "{error}");
+}
+
+#[tokio::test]
 async fn a_setting_that_is_not_possible_is_said_to_be_so() {
     let server = Server::start(&[]);
     let mut client = Client::connect(&server, "").await;

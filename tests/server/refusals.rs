@@ -106,6 +106,7 @@ async fn only_the_messages_of_the_protocol_are_in_the_schema() {
     for message in [
         json!({ "type": "configure", "language": "de", "prompt": "GStreamer", "task": "translate" }),
         json!({ "type": "configure", "partials": "local_agreement", "partial_interval_ms": 250 }),
+        json!({ "type": "configure", "partials": "align_att", "attention_margin_ms": 0 }),
         json!({ "type": "configure", "min_silence_ms": 300, "sentence_silence_ms": 0, "max_utterance_ms": 5_000 }),
         json!({ "type": "finalize" }),
         json!({ "type": "keepalive" }),

@@ -1,7 +1,8 @@
 //! The transcribing element's options as its properties.
 
-use super::{ElementArgs, Task, Vad};
+use super::{ElementArgs, ServeArgs, Task, Vad};
 use crate::pipeline::{Properties, Setting};
+use crate::protocol::control::Partials;
 
 impl ElementArgs {
     /// What was asked for; everything else stays at the element's defaults.
@@ -32,5 +33,15 @@ impl ElementArgs {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
+    }
+}
+
+impl ServeArgs {
+    /// The same for the sessions of a server, which clients may change for their own.
+    pub(super) fn properties(&self) -> Properties {
+        let mut properties = self.element.properties();
+        properties.extend(self.partials.map(|policy| ("partials", Partials::setting(policy))));
+        properties.extend(self.attention_margin.map(|ms| ("attention-margin", Setting::Number(ms))));
+        properties
     }
 }

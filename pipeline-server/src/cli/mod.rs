@@ -17,6 +17,7 @@ use crate::access::Key;
 use crate::config::List;
 use crate::exit;
 use crate::outputs::Format;
+use crate::protocol::control::Partials;
 
 /// Live transcription with GStreamer and Whisper.
 #[derive(Debug, Parser)]
@@ -166,6 +167,15 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) element: ElementArgs,
+
+    /// Partial results of clients that do not choose for themselves [default: local-agreement].
+    #[arg(long, value_enum, value_name = "POLICY", help_heading = "Transcription")]
+    pub(crate) partials: Option<Partials>,
+
+    /// With align-att: milliseconds before the end of the audio that the decoder must not have looked at for a word to
+    /// be stable.
+    #[arg(long, value_name = "MS", help_heading = "Transcription")]
+    pub(crate) attention_margin: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -26,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub(crate) fn run(args: &ServeArgs, signals: &Signals) -> anyhow::Result<Exit> {
     check(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("web").enable_all().build()?;
-    let model = Model::load(&args.element.properties())?;
+    let model = Model::load(&args.properties())?;
     let outcome = runtime.block_on(serve(args, signals, &model));
     model.unload();
     // What hangs in there must not keep the process from ending.
@@ -46,7 +46,7 @@ pub(super) fn check(args: &ServeArgs) -> anyhow::Result<()> {
     }
     // The element knows which values it takes.
     let element = pipeline::transcriber()?;
-    let refused = pipeline::apply(&args.element.properties(), &element);
+    let refused = pipeline::apply(&args.properties(), &element);
     refused.map_err(|refused| pipeline::Error::Setting(format!("--{refused}")).into())
 }
 
@@ -59,7 +59,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         max_sessions_per_key: args.max_sessions_per_key as usize,
         drain_timeout,
         max_unread: args.max_unread as usize,
-        properties: args.element.properties(),
+        properties: args.properties(),
     };
     let metrics = Arc::new(Metrics::new());
     let sessions = Sessions::new(rules, model.clone(), metrics.clone());

@@ -1,5 +1,6 @@
 //! What a client asks for beside sending audio.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,11 @@ pub(crate) struct Configure {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 60_000))]
     pub(crate) partial_interval_ms: Option<u32>,
+    /// With `partials=align_att`: milliseconds before the end of the audio that the decoder must not have looked at for
+    /// a word to be stable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 10_000))]
+    pub(crate) attention_margin_ms: Option<u32>,
     /// End-pointing: milliseconds of silence that end an utterance.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 32, max = 60_000))]
@@ -71,7 +77,7 @@ pub(crate) enum Task {
 }
 
 /// Which partial results there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Partials {
     /// None: finals only.
@@ -80,6 +86,21 @@ pub(crate) enum Partials {
     Interval,
     /// The same, and words stay once hypotheses in a row agree on them.
     LocalAgreement,
+    /// The same, and words stay that the decoder chose without a look at the end of the audio. Not every engine can
+    /// tell: where the model runs on one that can't, it is refused.
+    AlignAtt,
+}
+
+impl Partials {
+    /// As the transcribing element's property.
+    pub(crate) fn setting(self) -> Setting {
+        Setting::nick(match self {
+            Self::None => "none",
+            Self::Interval => "interval",
+            Self::LocalAgreement => "local-agreement",
+            Self::AlignAtt => "align-att",
+        })
+    }
 }
 
 impl Configure {
@@ -98,17 +119,13 @@ impl Configure {
             Task::Transcribe => Setting::nick("transcribe"),
             Task::Translate => Setting::nick("translate"),
         });
-        let partials = self.partials.map(|partials| match partials {
-            Partials::None => Setting::nick("none"),
-            Partials::Interval => Setting::nick("interval"),
-            Partials::LocalAgreement => Setting::nick("local-agreement"),
-        });
         Ok([
             ("language", self.language.clone().map(Setting::Text)),
             ("initial-prompt", self.prompt.clone().map(Setting::Text)),
             ("task", task),
-            ("partials", partials),
+            ("partials", self.partials.map(Partials::setting)),
             ("partial-interval", self.partial_interval_ms.map(Setting::Number)),
+            ("attention-margin", self.attention_margin_ms.map(Setting::Number)),
             ("min-silence", self.min_silence_ms.map(Setting::Number)),
             ("sentence-silence", self.sentence_silence_ms.map(Setting::Number)),
             ("max-utterance", self.max_utterance_ms.map(Setting::Number)),
@@ -147,6 +164,20 @@ mod tests {
     }
 
     #[test]
+    fn every_policy_of_partials_is_one_of_the_elements() {
+        gst::init().unwrap();
+        gstwhispertranscribe::plugin_register_static().unwrap();
+        let element = gst::ElementFactory::make("whispertranscribe").build().unwrap();
+        for policy in Partials::value_variants() {
+            policy.setting().apply(&element, "partials").unwrap();
+        }
+        let json = r#"{"type":"configure","partials":"align_att","attention_margin_ms":500}"#;
+        let Control::Configure(configure) = read(json).unwrap() else { panic!("another message") };
+        let wanted = [("partials", Setting::nick("align-att")), ("attention-margin", Setting::Number(500))];
+        assert_eq!(configure.properties().unwrap(), wanted);
+    }
+
+    #[test]
     fn what_is_not_known_is_an_error_that_names_it() {
         for (json, named) in [
             (r#"{"type":"reset"}"#, "reset"),
@@ -178,6 +209,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(Configure)).unwrap();
         for (field, property) in [
             ("partial_interval_ms", "partial-interval"),
+            ("attention_margin_ms", "attention-margin"),
             ("min_silence_ms", "min-silence"),
             ("sentence_silence_ms", "sentence-silence"),
             ("max_utterance_ms", "max-utterance"),

@@ -33,6 +33,7 @@ pub(crate) struct Params {
     task: Option<Task>,
     partials: Option<Partials>,
     partial_interval_ms: Option<u32>,
+    attention_margin_ms: Option<u32>,
     min_silence_ms: Option<u32>,
     sentence_silence_ms: Option<u32>,
     max_utterance_ms: Option<u32>,
@@ -85,6 +86,7 @@ impl Params {
             task: self.task,
             partials: self.partials,
             partial_interval_ms: self.partial_interval_ms,
+            attention_margin_ms: self.attention_margin_ms,
             min_silence_ms: self.min_silence_ms,
             sentence_silence_ms: self.sentence_silence_ms,
             max_utterance_ms: self.max_utterance_ms,
@@ -125,6 +127,12 @@ mod tests {
         let configure = params.configure();
         assert_eq!(configure.prompt.as_deref(), Some("a b"));
         assert_eq!((configure.partials, configure.min_silence_ms), (Some(Partials::None), Some(300)));
+    }
+
+    #[test]
+    fn words_may_stay_that_the_decoder_chose_without_a_look_at_the_end() {
+        let configure = read("partials=align_att&attention_margin_ms=500").unwrap().configure();
+        assert_eq!((configure.partials, configure.attention_margin_ms), (Some(Partials::AlignAtt), Some(500)));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod outcome;
 mod peer;
 mod peers;
 mod plot;
+mod server;
 mod silent;
 mod speed;
 mod table;
@@ -44,6 +45,9 @@ struct Args {
     /// Only this section; may be repeated.
     #[arg(long, value_name = "SECTION")]
     only: Vec<Section>,
+    /// Clients at once, for the section `server`.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,8,32")]
+    clients: Vec<usize>,
     /// Folder of the peers' workspace.
     #[arg(long, value_name = "FOLDER", default_value_os_t = driver::workspace().join("benches/peers"))]
     peers: PathBuf,
@@ -76,6 +80,8 @@ enum Section {
     Silent,
     /// One greedy stream among fifteen normal ones.
     Fairness,
+    /// Clients of `pipeline-server` at the pace of speech.
+    Server,
 }
 
 fn main() -> Result<ExitCode> {
@@ -120,6 +126,7 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Growth => growth::measure(args.quick),
         Section::Silent => silent::measure(args.quick),
         Section::Fairness => fairness::measure(args.quick),
+        Section::Server => server::measure(&args.clients, args.quick),
     }
 }
 
@@ -128,6 +135,7 @@ fn in_process_of_its_own(section: Section, args: &Args, report: &mut File) -> Re
     let name = section.to_possible_value().context("every section has a name")?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--here", "--only", name.get_name(), "--peers"]).arg(&args.peers);
+    command.arg("--clients").arg(args.clients.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
     if args.quick {
         command.arg("--quick");
     }
