@@ -30,6 +30,11 @@ files=(
     "644|LICENSE|$prefix/share/doc/whispertranscribe/LICENSE"
 )
 
+bash=$prefix/share/bash-completion/completions/pipeline-server
+zsh=$prefix/share/zsh/site-functions/_pipeline-server
+fish=$prefix/share/fish/vendor_completions.d/pipeline-server.fish
+man=$prefix/share/man/man1
+
 cd "$root"
 case "${1:-}" in
     install)
@@ -43,12 +48,21 @@ case "${1:-}" in
                 || die "cannot write $destdir$to" 'Use sudo, or PREFIX=~/.local to install for yourself alone.'
             say "installed $destdir$to"
         done
+        for shell in bash zsh fish; do
+            install -d "$(dirname "$destdir${!shell}")"
+            target/release/pipeline-server completions "$shell" >"$destdir${!shell}"
+            chmod 644 "$destdir${!shell}"
+            say "installed $destdir${!shell}"
+        done
+        target/release/pipeline-server man "$destdir$man"
+        say "installed $destdir$man/pipeline-server.1 and those of its commands"
         ;;
     uninstall)
         for entry in "${files[@]}"; do
             IFS='|' read -r _ _ to <<<"$entry"
             rm -f "$destdir$to" || die "cannot remove $destdir$to"
         done
+        rm -f "$destdir$bash" "$destdir$zsh" "$destdir$fish" "$destdir$man"/pipeline-server{,-*}.1
         for dir in share/whispertranscribe/models share/whispertranscribe share/doc/whispertranscribe lib/whispertranscribe; do
             rmdir "$destdir$prefix/$dir" 2>/dev/null || true
         done

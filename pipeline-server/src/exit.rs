@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use transcribe_core::models::ModelError;
+
 use crate::outputs::target::TargetError;
 use crate::pipeline;
 
@@ -37,6 +39,9 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         if let Some(error) = error.downcast_ref::<pipeline::Error>() {
             return error.exit();
+        }
+        if error.is::<ModelError>() {
+            return Self::Model;
         }
         if error.is::<UsageError>() {
             return Self::Usage;

@@ -59,14 +59,21 @@ fn main() -> ExitCode {
 
 fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<Exit> {
     let signals = Signals::catch().context("cannot catch signals")?;
+    match command {
+        Command::Completions { shell } => cli::shell::completions(shell),
+        Command::Man { folder } => cli::shell::man(&folder),
+        Command::Models(command) => cli::models::run(&command, &signals),
+        Command::NewKey(args) => cli::config::new_key(&args),
+        Command::Config(command) => with_gstreamer(|| cli::config::run(&command, matches)),
+        Command::Serve(args) => with_gstreamer(|| cli::serve::run(&args, &signals)),
+        Command::Transcribe(args) => with_gstreamer(|| cli::transcribe::run(args, &signals)),
+    }
+}
+
+fn with_gstreamer(then: impl FnOnce() -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
     gst::init()?;
     gstwhispertranscribe::plugin_register_static()?;
-    match command {
-        Command::Transcribe(args) => cli::transcribe::run(args, &signals),
-        Command::Serve(args) => cli::serve::run(&args, &signals),
-        Command::Config(command) => cli::config::run(&command, matches),
-        Command::NewKey(args) => cli::config::new_key(&args),
-    }
+    then()
 }
 
 /// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`.

@@ -1,5 +1,6 @@
 //! The client examples, run as a user runs them.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use e2e_tests::clips::named;
@@ -7,16 +8,13 @@ use e2e_tests::wer::word_errors;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::support::server::Server;
+use crate::support::server::{built, Server};
 use crate::support::{within, workspace};
 
-#[tokio::test]
-async fn the_python_client_prints_what_is_said() {
-    let python = workspace().join(".deps/python/bin/python3");
-    assert!(python.exists(), "{} is not there: make setup-tests", python.display());
+/// What a client prints as finals of a clip that it gets on its standard input must be what is said in it.
+async fn prints_what_is_said(mut client: Command) {
     let server = Server::start(&[]);
-    let mut child = Command::new(python)
-        .arg("examples/websocket_client.py")
+    let mut child = client
         .arg(format!("ws://{}/ws/transcribe", server.address))
         .current_dir(workspace())
         .stdin(Stdio::piped())
@@ -29,11 +27,40 @@ async fn the_python_client_prints_what_is_said() {
     let audio: Vec<u8> = clip.samples.iter().flat_map(|s| s.to_le_bytes()).collect();
     let mut stdin = child.stdin.take().unwrap();
     let writing = tokio::spawn(async move { stdin.write_all(&audio).await });
-    let output = within("the Python client", child.wait_with_output()).await.unwrap();
+    let output = within("the client", child.wait_with_output()).await.unwrap();
     writing.await.unwrap().unwrap();
     assert!(output.status.success(), "{output:?}");
     let lines = String::from_utf8(output.stdout).unwrap();
     let finals: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix("> ")).collect();
     let errors = word_errors(&clip.text, &finals.join(" "));
     assert_eq!(errors.errors(), 0, "{errors}");
+}
+
+/// A file that `make setup-tests` puts there.
+fn set_up(path: &str) -> PathBuf {
+    let path = workspace().join(path);
+    assert!(path.exists(), "{} is not there: make setup-tests", path.display());
+    path
+}
+
+#[tokio::test]
+async fn the_python_client_prints_what_is_said() {
+    let mut client = Command::new(set_up(".deps/python/bin/python3"));
+    client.arg("examples/websocket_client.py");
+    prints_what_is_said(client).await;
+}
+
+#[tokio::test]
+async fn the_javascript_client_prints_what_is_said() {
+    // The Node.js that Playwright brings along.
+    let packages = std::fs::read_dir(set_up(".deps/python/lib")).unwrap().map(|entry| entry.unwrap().path());
+    let node = packages.map(|python| python.join("site-packages/playwright/driver/node")).find(|node| node.is_file());
+    let mut client = Command::new(node.expect("Playwright's Node.js is not there: make setup-tests"));
+    client.arg("examples/websocket_client.mjs");
+    prints_what_is_said(client).await;
+}
+
+#[tokio::test]
+async fn the_rust_client_prints_what_is_said() {
+    prints_what_is_said(Command::new(built("examples/websocket_client"))).await;
 }

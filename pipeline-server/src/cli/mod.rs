@@ -2,8 +2,10 @@
 
 pub(crate) mod config;
 mod element;
+pub(crate) mod models;
 mod progress;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod transcribe;
 
 use std::net::SocketAddr;
@@ -53,6 +55,22 @@ pub(crate) enum Command {
 
     /// Make an API key: the secret for the client, and the hash for the server's settings.
     NewKey(NewKeyArgs),
+
+    /// Models: those that have names, fetch one, check what is here.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+
+    /// Print a script that has a shell complete this command line.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+
+    /// Write the manual pages of all commands.
+    Man {
+        /// The folder to write them into, such as ~/.local/share/man/man1; it is made if need be.
+        folder: PathBuf,
+    },
 }
 
 /// The text about settings in `serve --help`.
@@ -69,6 +87,24 @@ pub(crate) enum ConfigCommand {
     /// Print the settings in force as a file.
     #[command(args_override_self = true)]
     Print(ServeArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Print all names, and the file where there is one on this machine.
+    List,
+    /// Fetch models that are not here yet, and print their files.
+    Pull {
+        /// Names, such as base or large-v3-turbo-q5_0.
+        #[arg(required = true, value_name = "MODEL")]
+        models: Vec<String>,
+    },
+    /// Check models on this machine, to the bit where the right bits are known.
+    Verify {
+        /// Names or paths; without any, all that are here and have a name.
+        #[arg(value_name = "MODEL")]
+        models: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,11 @@ impl Program {
         Self::new(&Self::server()).args(&["transcribe", "--threads", "1"]).args(arguments)
     }
 
+    /// `pipeline-server` with another command.
+    pub(crate) fn tool(arguments: &[&str]) -> Self {
+        Self::new(&Self::server()).args(arguments)
+    }
+
     /// The path of `pipeline-server`.
     pub(crate) fn server() -> PathBuf {
         built("pipeline-server")

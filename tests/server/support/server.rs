@@ -130,10 +130,14 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// A file of the build that this test belongs to.
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     // The test lies in target/release/deps.
     let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is not there: build first (cargo build --release --workspace)", path.display());
+    assert!(
+        path.exists(),
+        "{} is not there: build first (cargo build --release --workspace --examples)",
+        path.display()
+    );
     path
 }

@@ -115,6 +115,19 @@ pub enum ModelError {
         /// SHA-256 it had.
         got: String,
     },
+    /// A file on disk has the name of an official one and other bytes.
+    #[error(
+        "{path} is not the official file of its name: its SHA-256 ought to be {expected} and is {got}; remove it and pull \
+         the model anew, or rename it if it is of your own making"
+    )]
+    NotOfficial {
+        /// The file.
+        path: PathBuf,
+        /// SHA-256 of the official file.
+        expected: String,
+        /// SHA-256 it has.
+        got: String,
+    },
     /// No folder takes the download.
     #[error("no folder takes the model '{}' ({}): make one of them writable, or name another in WHISPER_MODELS_DIR", wanted.name, tried.join("; "))]
     NoFolder {

@@ -22,6 +22,7 @@ mod names;
 mod numbers;
 mod part;
 mod reader;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub use self::error::{ModelError, Wanted};
 pub use self::hub::{Digests, Hub, Patience, Proxies, Token};
 pub use self::locate::Places;
 pub use self::names::names;
+pub use self::verify::Verified;
 use crate::engine::CancelToken;
 
 /// The model taken where none is asked for.
@@ -92,5 +94,13 @@ impl Registry {
             Some(path) => Ok(Some(path)),
             None => Ok(self.places.find(names::canonical(model)?)),
         }
+    }
+
+    /// Checks all of the file or folder of `model`, if it is on this machine: its structure, and its SHA-256 where that is
+    /// known. Never uses the network; reads the whole file unless `cancel` is set.
+    pub fn verify(&self, model: &str, cancel: &CancelToken) -> Result<Option<(PathBuf, Verified)>, ModelError> {
+        let Some(path) = self.locate(model)? else { return Ok(None) };
+        let verified = verify::verify(&path, &self.hub.digests, cancel)?;
+        Ok(Some((path, verified)))
     }
 }

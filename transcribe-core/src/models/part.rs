@@ -1,13 +1,13 @@
 //! A download that isn't finished: `<file>.part`, and beside it in `<file>.part.json` what it is a part of.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
+use super::verify;
 use crate::engine::CancelToken;
 
 /// What the hub said of the file when the part was begun; by this a later answer is known to be of the same file.
@@ -97,21 +97,7 @@ impl Part {
 
     /// SHA-256 of what is here, read back from the disk.
     pub(super) fn sha256(&self, cancel: &CancelToken) -> Result<String, ModelError> {
-        let mut file = File::open(&self.path).map_err(|source| self.disk(source))?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 17];
-        loop {
-            if cancel.is_cancelled() {
-                return Err(ModelError::Cancelled);
-            }
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => hash.update(&buffer[..n]),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(self.disk(source)),
-            }
-        }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        verify::sha256(&self.path, cancel).map_err(|source| self.disk(source))?.ok_or(ModelError::Cancelled)
     }
 
     /// Gives the finished part its final name, so that it is there whole or not at all.

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use transcribe_core::models::ModelError;
+use transcribe_core::engine::CancelToken;
+use transcribe_core::models::{ModelError, Verified};
 
 use crate::server::{Reply, Server, V1};
 use crate::setup::{sha256, Setup, MODEL, OTHER};
@@ -138,4 +139,29 @@ fn a_file_already_here_is_inspected_before_it_is_handed_out() {
     let error = setup.refusal();
     assert!(matches!(error, ModelError::NotAModel { .. }), "{error}");
     assert!(error.to_string().contains("cut off after 1000 bytes"), "{error}");
+}
+
+#[test]
+fn a_model_on_disk_is_compared_with_the_official_one() {
+    let server = Server::file(&MODEL, None);
+    let setup = server.setup();
+    let verify = |model: &str| setup.registry().verify(model, &CancelToken::new());
+    assert_eq!(verify("tiny").unwrap(), None, "it is not here yet");
+    let path = setup.resolve().unwrap();
+    assert_eq!(verify("tiny").unwrap(), Some((path.clone(), Verified::Official)));
+
+    let cancelled = CancelToken::new();
+    cancelled.cancel();
+    assert!(matches!(setup.registry().verify("tiny", &cancelled), Err(ModelError::Cancelled)));
+
+    // A model of another name has nothing to be compared with.
+    let other = setup.models().join("fine-tuned.bin");
+    fs::write(&other, &*OTHER).unwrap();
+    assert_eq!(verify(other.to_str().unwrap()).unwrap(), Some((other.clone(), Verified::Usable)));
+    fs::rename(&other, &path).unwrap();
+    let error = verify("tiny").unwrap_err();
+    let ModelError::NotOfficial { expected, got, .. } = &error else { panic!("{error}") };
+    assert_eq!((expected, got), (&sha256(&MODEL), &sha256(&OTHER)));
+    assert!(error.to_string().contains("pull"), "{error}");
+    assert_eq!(server.requests().len(), 1, "verifying needs no network");
 }
