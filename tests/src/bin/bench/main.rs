@@ -9,9 +9,11 @@ mod driver;
 mod capacity;
 mod crowd;
 mod delay;
+mod engines;
 mod fairness;
 mod floor;
 mod growth;
+mod lines;
 mod live;
 mod machine;
 mod many;
@@ -66,6 +68,8 @@ enum Section {
     Floor,
     /// Upstream's element on the same audio.
     Peer,
+    /// The engines beside each other, and faster-whisper.
+    Engines,
     /// Whether memory stays flat.
     Memory,
     /// Many elements in one process.
@@ -119,6 +123,7 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Live => live::measure(args.quick),
         Section::Floor => floor::measure(args.quick),
         Section::Peer => peer::measure(&args.peers),
+        Section::Engines => engines::measure(&args.peers),
         Section::Memory => memory::measure(args.quick),
         Section::Many => many::measure(args.quick),
         Section::Capacity => capacity::measure(&args.peers, args.quick),

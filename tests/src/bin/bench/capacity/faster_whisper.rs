@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 
-use super::lines::{index, Lines};
+use crate::lines::{index, Lines};
 use super::Contender;
 use crate::driver::workspace;
 use crate::outcome::{Goal, Outcome, LATE, PROMPT};

@@ -1,7 +1,6 @@
 //! How many people who speak at the same time two cores carry: this element against its peers, same audio and model.
 
 mod faster_whisper;
-mod lines;
 mod ours;
 mod search;
 mod upstream;
@@ -127,10 +126,10 @@ fn entries<'a>(candidate: &Candidate, peers: &'a Path, python: Option<&'a Python
     let ours = || Box::new(Ours { model: candidate.path.clone() });
     let upstream = Upstream { peers, model: candidate.path.clone(), preset: if tiny { "tiny-en" } else { "base" } };
     let mut entries = vec![
-        Entry { name: "ours", contender: ours(), partials: None, goal: Goal::Prompt, first: first(8, 2) },
-        Entry { name: "ours", contender: ours(), partials: Some(INTERVAL), goal: Goal::Prompt, first: first(4, 1) },
-        Entry { name: "ours", contender: ours(), partials: None, goal: Goal::KeepsUp, first: first(16, 4) },
-        Entry { name: "upstream", contender: Box::new(upstream), partials: None, goal: Goal::KeepsUp, first: 1 },
+        Entry { name: "ours", contender: ours(), partials: None, goal: Goal::Prompt, first: first(48, 24) },
+        Entry { name: "ours", contender: ours(), partials: Some(INTERVAL), goal: Goal::Prompt, first: first(16, 8) },
+        Entry { name: "ours", contender: ours(), partials: None, goal: Goal::KeepsUp, first: first(64, 32) },
+        Entry { name: "upstream", contender: Box::new(upstream), partials: None, goal: Goal::KeepsUp, first: 4 },
     ];
     let Some(python) = python else { return entries };
     let model = if tiny { python.tiny_en() } else { python.base() };
@@ -138,10 +137,10 @@ fn entries<'a>(candidate: &Candidate, peers: &'a Path, python: Option<&'a Python
         Ok(model) => {
             let peer = |mode| Box::new(FasterWhisper { peers, python, model: model.clone(), mode });
             let all = [
-                ("faster-whisper", "utterances", None, Goal::Prompt, first(4, 1)),
-                ("faster-whisper", "utterances", Some(INTERVAL), Goal::Prompt, first(2, 1)),
-                ("faster-whisper", "utterances", None, Goal::KeepsUp, first(12, 4)),
-                ("naive server", "chunks", None, Goal::KeepsUp, first(4, 2)),
+                ("faster-whisper", "utterances", None, Goal::Prompt, first(8, 4)),
+                ("faster-whisper", "utterances", Some(INTERVAL), Goal::Prompt, first(4, 2)),
+                ("faster-whisper", "utterances", None, Goal::KeepsUp, first(24, 12)),
+                ("naive server", "chunks", None, Goal::KeepsUp, first(8, 4)),
             ];
             entries.extend(all.map(|(name, mode, partials, goal, first)| Entry {
                 name,

@@ -7,7 +7,7 @@ use anyhow::{ensure, Result};
 use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 use serde_json::Value;
 
-use super::lines::{index, Lines};
+use crate::lines::{index, Lines};
 use super::Contender;
 use crate::driver::workspace;
 use crate::outcome::{Goal, Outcome};

@@ -7,16 +7,16 @@ use anyhow::{bail, Context, Result};
 use serde_json::Value;
 
 /// A run of a peer.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// All lines but the summary, in order.
-    pub(super) lines: Vec<Value>,
+    pub(crate) lines: Vec<Value>,
     /// The last line.
-    pub(super) summary: Value,
+    pub(crate) summary: Value,
 }
 
 impl Lines {
     /// Runs the program to its end, whatever its exit status: the summary says how it went.
-    pub(super) fn of(command: &mut Command) -> Result<Self> {
+    pub(crate) fn of(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::null())
@@ -37,22 +37,22 @@ impl Lines {
     }
 
     /// The lines of a kind.
-    pub(super) fn of_kind<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn of_kind<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a Value> {
         self.lines.iter().filter(move |line| kind(line) == wanted)
     }
 
     /// A number of the summary.
-    pub(super) fn total(&self, name: &str) -> Result<f64> {
+    pub(crate) fn total(&self, name: &str) -> Result<f64> {
         self.summary[name].as_f64().with_context(|| format!("the summary has no {name}"))
     }
 
     /// The summary's `end`.
-    pub(super) fn end(&self) -> &str {
+    pub(crate) fn end(&self) -> &str {
         self.summary["end"].as_str().unwrap_or_default()
     }
 
     /// All text of each stream.
-    pub(super) fn texts(&self, streams: usize) -> Vec<String> {
+    pub(crate) fn texts(&self, streams: usize) -> Vec<String> {
         let mut texts = vec![String::new(); streams];
         for line in self.of_kind("text") {
             if let Some(text) = texts.get_mut(index(line, "stream")) {
@@ -65,7 +65,7 @@ impl Lines {
 }
 
 /// A number of a line that counts something.
-pub(super) fn index(line: &Value, name: &str) -> usize {
+pub(crate) fn index(line: &Value, name: &str) -> usize {
     line[name].as_u64().unwrap_or_default() as usize
 }
 
