@@ -19,5 +19,6 @@ mod http;
 mod pressure;
 mod proxy;
 mod refusals;
+mod resume;
 mod support;
 mod transcripts;

@@ -185,6 +185,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
     pub(crate) idle_timeout: u64,
 
+    /// Seconds that a session waits for its client to come back where the connection broke off and the client asked for
+    /// that (resumable=true); 0 for never.
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = value_parser!(u64).range(0..=3_600))]
+    pub(crate) resume_grace: u64,
+
     /// Bytes of a message from a client.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1_024..=1 << 28))]
     pub(crate) max_message: u32,

@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::pipeline;
 use crate::session::{Rules, Sessions};
 use crate::signals::Signals;
-use crate::sources::websocket::Allowance;
+use crate::sources::websocket::{Allowance, Resumables};
 
 /// Beyond the drain time-out of sessions, for telling clients about their ends.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -67,6 +67,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         max_message: args.max_message as usize,
         idle_timeout: Duration::from_secs(args.idle_timeout),
         max_duration: Duration::from_secs(args.max_duration),
+        resume_grace: Duration::from_secs(args.resume_grace),
     };
     let access = Access::new(access::Rules {
         keys: args.keys.0.clone(),
@@ -77,7 +78,15 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     })
     .context("the system gives no random numbers")?;
     let access = Arc::new(access);
-    let server = Server { access, sessions: sessions.clone(), model: model.clone(), metrics, allowance };
+    let resumables = Resumables::new();
+    let server = Server {
+        access,
+        sessions: sessions.clone(),
+        model: model.clone(),
+        metrics,
+        allowance,
+        resumables: resumables.clone(),
+    };
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     announce(&format!("Listening on ws://{address}/ws/transcribe"));
@@ -100,6 +109,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     signals.reach(1).await;
     tracing::info!("ending all sessions");
     sessions.drain();
+    resumables.end();
     let drained = first(sessions.empty(), drain_timeout + LAST_WORDS, &signals).await;
     if !drained {
         tracing::warn!("sessions are cut off");

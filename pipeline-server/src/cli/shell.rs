@@ -15,7 +15,12 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<Exit> {
     // The generator panics where it can't write.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pipeline-server", &mut script);
-    io::stdout().lock().write_all(&script)?;
+    let mut script = String::from_utf8(script).context("the completions are no text")?;
+    if shell == Shell::Bash {
+        // clap_complete 4.6.11 sets one name for a command with a hyphen in it, and looks for another.
+        script = script.replace("pipeline__subcmd__server", "pipeline__server");
+    }
+    io::stdout().lock().write_all(script.as_bytes())?;
     Ok(Exit::Ok)
 }
 

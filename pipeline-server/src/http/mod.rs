@@ -20,7 +20,7 @@ use crate::model::Model;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::schema;
 use crate::session::Sessions;
-use crate::sources::websocket::{self, Allowance};
+use crate::sources::websocket::{self, Allowance, Resumables};
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) model: Arc<Model>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) allowance: Allowance,
+    pub(crate) resumables: Arc<Resumables>,
 }
 
 /// All addresses.

@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Unauthorized,
     /// A web page from elsewhere.
     ForeignOrigin,
+    /// The session that a client wants to come back to is not there, or messages of it are gone.
+    NotResumable,
     /// The client does not read what it is sent.
     SlowReader,
     /// Nothing came from the client.
@@ -52,7 +54,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::InvalidParameter,
         Self::InvalidAudio,
         Self::InvalidMessage,
@@ -68,6 +70,7 @@ impl Kind {
         Self::TooManyRequests,
         Self::Unauthorized,
         Self::ForeignOrigin,
+        Self::NotResumable,
         Self::SlowReader,
         Self::IdleTimeout,
         Self::TranscriptionFailed,
@@ -95,6 +98,7 @@ impl Kind {
             Self::TooManyRequests => ("too-many-requests", 429, "You come too often"),
             Self::Unauthorized => ("unauthorized", 401, "A key or token is needed"),
             Self::ForeignOrigin => ("foreign-origin", 403, "Pages from there may not connect"),
+            Self::NotResumable => ("not-resumable", 410, "The session cannot be resumed"),
             Self::SlowReader => ("slow-reader", 408, "Results are not being read"),
             Self::IdleTimeout => ("idle-timeout", 408, "Nothing came for too long"),
             Self::TranscriptionFailed => ("transcription-failed", 500, "The transcription failed"),

@@ -16,6 +16,8 @@ use crate::session::Reason;
 pub(crate) enum Message {
     /// The first message: audio may come.
     Ready(Ready),
+    /// The first message to a client that came back to its session; what it missed follows.
+    Resumed(Resumed),
     /// Somebody began to speak.
     SpeechStart(SpeechStart),
     /// Text so far of an utterance that goes on.
@@ -37,7 +39,7 @@ pub(crate) struct Ready {
     pub(crate) seq: u64,
     /// Version of the protocol, 1.
     pub(crate) protocol: u32,
-    /// Names the session in logs.
+    /// Names the session, in logs and for `resume`.
     pub(crate) session_id: String,
     /// The model that transcribes.
     pub(crate) model: String,
@@ -45,6 +47,17 @@ pub(crate) struct Ready {
     pub(crate) audio: AudioFormat,
     /// What the server allows.
     pub(crate) limits: Limits,
+}
+
+/// The session goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Resumed {
+    /// The number that the client gave as `after`.
+    pub(crate) seq: u64,
+    /// The session.
+    pub(crate) session_id: String,
+    /// Bytes of audio that the server has of all connections together: the next binary message is to begin there.
+    pub(crate) audio_bytes: u64,
 }
 
 /// How binary messages are read.
@@ -71,6 +84,8 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout_seconds: u64,
     /// Seconds after which the session is closed whatever happens.
     pub(crate) max_duration_seconds: u64,
+    /// Seconds that the session waits for a client whose connection broke off; 0 without `resumable=true`.
+    pub(crate) resume_seconds: u64,
 }
 
 /// Somebody began to speak.

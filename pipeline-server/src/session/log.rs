@@ -119,6 +119,12 @@ impl Log {
         Subscription { log: self.clone(), cursor: after, latest: self.latest.subscribe(), skipped: 0 }
     }
 
+    /// Whether nothing is lost that came behind the message of number `after`, which has been there.
+    pub(crate) fn holds_all_behind(&self, after: u64) -> bool {
+        let inner = self.lock();
+        (inner.lost..=inner.last).contains(&after)
+    }
+
     fn add(&self, inner: &mut Inner, entry: Entry) {
         if inner.over {
             return;
@@ -337,6 +343,9 @@ mod tests {
         log.push_event(0, None, last(0, "One."));
         log.push_event(0, None, last(1, "Two."));
         assert_eq!(read(&mut log.subscribe(1)), [row("final", 2, Some("One. Two."))]);
+        assert!(log.holds_all_behind(0) && log.holds_all_behind(2) && !log.holds_all_behind(3));
+        (0..8).for_each(|utterance| log.push_event(0, None, last(utterance, "More.")));
+        assert!(log.holds_all_behind(2) && !log.holds_all_behind(1), "the first two are gone");
     }
 
     #[test]

@@ -15,7 +15,7 @@ fn bash_completes_commands_and_options() {
         let words: Vec<&str> = line.split(' ').collect();
         let (at, word) = (words.len() - 1, words.last().unwrap());
         let command = format!(
-            "source {}; COMP_WORDS=({line}); COMP_CWORD={at}; _pipeline-server pipeline-server '{word}' {}; \
+            "source {}; COMP_WORDS=({line}); COMP_CWORD={at}; _pipeline__server pipeline-server '{word}' {}; \
              printf '%s\\n' \"${{COMPREPLY[@]}}\"",
             text(&script),
             words[at - 1]

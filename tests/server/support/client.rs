@@ -93,6 +93,15 @@ impl Client {
         Self { sender: Sender(sink), receiver: Receiver { stream, order: Order::default(), close: None } }
     }
 
+    /// Comes back to the session `id` of a client that heard what `order` tells; also returns the first message.
+    pub(crate) async fn resume(server: &Server, id: &str, order: Order) -> (Self, Value) {
+        let mut client = Self::request(server, &format!("resume={id}&after={}", order.seq)).await.unwrap();
+        let resumed = client.receiver.expect_resumed().await;
+        assert_eq!(resumed["seq"], order.seq);
+        client.receiver.order = order;
+        (client, resumed)
+    }
+
     /// Speaks at twice the pace of speech, over and over, until a message of a type comes, and returns it. What comes before
     /// it is thrown away. Audio that is sent as fast as possible has no partials: the finals are there first.
     pub(crate) async fn speak_until(&mut self, samples: &[f32], kind: &str) -> Value {
@@ -162,6 +171,23 @@ impl Sender {
 }
 
 impl Receiver {
+    /// The first message to a client that came back.
+    pub(crate) async fn expect_resumed(&mut self) -> Value {
+        let resumed = self.next().await;
+        assert_eq!(resumed["type"], "resumed", "{resumed}");
+        resumed
+    }
+
+    /// What was heard so far.
+    pub(crate) fn order(&self) -> Order {
+        self.order.clone()
+    }
+
+    /// The connection is gone without a farewell; tells what was heard.
+    pub(crate) fn cut(self) -> Order {
+        self.order
+    }
+
     /// The next message.
     pub(crate) async fn next(&mut self) -> Value {
         match self.poll().await {
@@ -227,13 +253,13 @@ impl Receiver {
 
 /// The order of messages in a session: `seq` rises; in each channel an utterance starts, shows rising revisions whose
 /// stable text stays, ends, and gets its one final, which begins with what was stable.
-#[derive(Default)]
-struct Order {
+#[derive(Clone, Default)]
+pub(crate) struct Order {
     seq: u64,
     channels: HashMap<u64, Channel>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Channel {
     /// Number of the next utterance.
     next: u64,
@@ -242,6 +268,7 @@ struct Channel {
     transcript: String,
 }
 
+#[derive(Clone)]
 struct Utterance {
     number: u64,
     revision: u64,

@@ -5,10 +5,12 @@
 
 mod audio;
 mod params;
+mod resume;
 mod socket;
 mod source;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
@@ -21,6 +23,9 @@ use axum::Extension;
 
 use self::audio::{Encoding, Wire};
 pub(crate) use self::params::Params;
+pub(crate) use self::resume::Resumables;
+use self::resume::{Held, WayIn};
+use self::socket::Surroundings;
 use self::source::ClientAudio;
 use crate::http::Server;
 use crate::protocol::problem::{Kind, Problem};
@@ -40,6 +45,8 @@ pub(crate) struct Allowance {
     pub(crate) idle_timeout: Duration,
     /// Of a session.
     pub(crate) max_duration: Duration,
+    /// For a client to come back to its session.
+    pub(crate) resume_grace: Duration,
 }
 
 /// Answers a request for `/ws/transcribe`.
@@ -71,14 +78,26 @@ async fn open(
     let upgrade = upgrade.map_err(|e| Problem::new(Kind::NotAWebSocket, e.body_text()))?;
     let wrong = |detail: String| Problem::new(Kind::InvalidParameter, detail);
     let Query(params) = params.map_err(|e| wrong(e.body_text()))?;
+    let allowance = server.allowance;
+    let around = Surroundings { allowance, resumables: server.resumables.clone(), metrics: server.metrics.clone() };
+    let upgrade = upgrade.max_message_size(allowance.max_message).max_frame_size(allowance.max_message);
+    if let Some(id) = &params.resume {
+        let after = params.after.ok_or_else(|| {
+            wrong("after: to resume a session, give the seq of the last message that you have of it".into())
+        })?;
+        let held = find(&server, id, client.key.as_deref(), after)?;
+        return Ok(upgrade.on_upgrade(move |socket| socket::run(socket, held, Some(after), around)));
+    }
+
     let wire = params.wire().map_err(wrong)?;
     let tracks = params.tracks().map_err(wrong)?;
-
+    let resumable = params.is_resumable() && !allowance.resume_grace.is_zero();
+    let grace = resumable.then_some(allowance.resume_grace);
+    let key = client.key.clone();
     let place = server.sessions.admit(client, tracks.len())?;
     let (source, inlet) = ClientAudio::new(wire, tracks);
     let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts() };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;
-    let allowance = server.allowance;
     session.log().push(|seq| {
         Message::Ready(Ready {
             seq,
@@ -90,12 +109,27 @@ async fn open(
                 max_message_bytes: allowance.max_message,
                 idle_timeout_seconds: allowance.idle_timeout.as_secs(),
                 max_duration_seconds: allowance.max_duration.as_secs(),
+                resume_seconds: grace.unwrap_or_default().as_secs(),
             },
         })
     });
-    let metrics = server.metrics.clone();
-    let upgrade = upgrade.max_message_size(allowance.max_message).max_frame_size(allowance.max_message);
-    Ok(upgrade.on_upgrade(move |socket| socket::run(socket, session, inlet, wire, allowance, metrics)))
+    let way_in = WayIn { inlet, wire, taken: 0 };
+    let held = Arc::new(Held::new(session, way_in, key, grace, allowance.max_duration));
+    Ok(upgrade.on_upgrade(move |socket| socket::run(socket, held, None, around)))
+}
+
+/// The session that a client comes back to, which must still have all messages behind the last that the client has.
+fn find(server: &Server, id: &str, key: Option<&str>, after: u64) -> Result<Arc<Held>, Problem> {
+    let gone = |detail: &str| {
+        server.metrics.refused(Kind::NotResumable);
+        Problem::new(Kind::NotResumable, detail)
+    };
+    let held = id.parse().ok().and_then(|id| server.resumables.find(id, key));
+    let held = held.ok_or_else(|| gone("there is no such session, or not any more: begin a new one"))?;
+    if !held.session().log().holds_all_behind(after) {
+        return Err(gone("messages behind the one that you name are gone, or it was never sent: begin a new session"));
+    }
+    Ok(held)
 }
 
 fn described(wire: Wire, params: &Params) -> AudioFormat {

@@ -28,6 +28,12 @@ pub(crate) struct Params {
     pub(crate) token: Option<String>,
     /// `false` leaves `full_transcript` out of finals.
     pub(crate) full_transcript: Option<bool>,
+    /// `true` has the session wait for its client when the connection breaks off; `ready` says for how long.
+    resumable: Option<bool>,
+    /// Comes back to the session of this id instead of beginning one. Goes with `after`; all else is as it was.
+    pub(crate) resume: Option<String>,
+    /// With `resume`: `seq` of the last message that the client has; what came behind it is sent again.
+    pub(crate) after: Option<u64>,
     language: Option<String>,
     prompt: Option<String>,
     task: Option<Task>,
@@ -76,6 +82,11 @@ impl Params {
     /// Whether finals come with all finals before them.
     pub(crate) fn full_transcripts(&self) -> bool {
         self.full_transcript.unwrap_or(true)
+    }
+
+    /// Whether the session waits for a client whose connection broke off.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.resumable.unwrap_or(false)
     }
 
     /// The settings.

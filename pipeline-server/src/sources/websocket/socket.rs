@@ -2,7 +2,8 @@
 //!
 //! Reading and writing go on beside each other: a client that doesn't read still gets its audio transcribed until its
 //! results don't fit the session's log any more. Reading waits for the pipeline, so that TCP slows down a client that is
-//! too fast. The session's `closed` is the last text message; then comes a close frame.
+//! too fast. The session's `closed` is the last text message; then comes a close frame. Where the connection breaks off,
+//! [`resume`](super::resume) has the session.
 
 use std::error::Error;
 use std::pin::pin;
@@ -12,19 +13,19 @@ use std::time::Duration;
 use axum::extract::ws::{self, CloseFrame, Utf8Bytes, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use tokio::sync::MutexGuard;
 use tokio::time::{interval_at, sleep_until, timeout, Instant};
 use tungstenite::error::ProtocolError;
 use tungstenite::Error as Fault;
 
-use super::audio::Wire;
-use super::source::Inlet;
+use super::resume::{Held, Resumables, WayIn};
 use super::Allowance;
 use crate::metrics::Metrics;
 use crate::protocol::control::Control;
 use crate::protocol::problem::Kind;
-use crate::protocol::results::Message;
+use crate::protocol::results::{Message, Resumed};
 use crate::session::log::{Next, Subscription};
-use crate::session::{Attended, Reason, Session, State};
+use crate::session::{Reason, Session, State};
 
 /// How long a session that is over waits until the client has taken its last messages.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -35,48 +36,112 @@ const PING: Duration = Duration::from_secs(20);
 /// Text messages that are not understood before the session is closed.
 const PATIENCE: u32 = 16;
 
-/// Serves the client until the session is over and the connection gone.
-pub(super) async fn run(
-    socket: WebSocket,
-    session: Attended,
-    inlet: Inlet,
-    wire: Wire,
-    allowance: Allowance,
-    metrics: Arc<Metrics>,
-) {
-    let end = Instant::now() + allowance.max_duration;
-    let (sink, stream) = socket.split();
-    let reader = Reader { session: session.clone(), inlet, wire, allowance, misunderstood: 0 };
+/// What a connection needs beside the session.
+pub(super) struct Surroundings {
+    pub(super) allowance: Allowance,
+    pub(super) resumables: Arc<Resumables>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Serves the client until the session is over and the connection gone, or another connection serves it. `after`: the
+/// number of the last message that a client has who comes back.
+pub(super) async fn run(socket: WebSocket, held: Arc<Held>, after: Option<u64>, around: Surroundings) {
+    let connection = held.take_over();
+    around.resumables.keep(&held);
+    let over = match serve(socket, &held, connection, after, &around).await {
+        Left::Superseded => false,
+        Left::Over => true,
+        Left::Gone => !around.resumables.wait(&held, connection).await,
+    };
+    if over {
+        around.resumables.forget(&held);
+    }
+}
+
+/// Why a connection does not serve its session any more.
+enum Left {
+    /// The session is over and the client was told, or the connection broke and it does not matter.
+    Over,
+    /// The connection broke off, and the session waits for its client.
+    Gone,
+    /// Another connection serves the session.
+    Superseded,
+}
+
+async fn serve(socket: WebSocket, held: &Held, connection: u64, after: Option<u64>, around: &Surroundings) -> Left {
+    let session: &Arc<Session> = held.session();
+    let mut superseded = pin!(held.superseded(connection));
+    let way_in = tokio::select! {
+        way_in = held.way_in.lock() => way_in,
+        () = &mut superseded => return Left::Superseded,
+    };
+    let (mut sink, stream) = socket.split();
+    if let Some(seq) = after {
+        let session_id = session.id().to_string();
+        let resumed = Message::Resumed(Resumed { seq, session_id, audio_bytes: way_in.taken });
+        if sink.send(frame(&resumed)).await.is_err() {
+            return Left::Gone;
+        }
+        tracing::info!(session = %session.id(), after = seq, "the client is back");
+    }
+    let reader = Reader { session: session.clone(), way_in, allowance: around.allowance, misunderstood: 0 };
     let mut reading = pin!(reader.run(stream));
-    let mut writing = pin!(write(sink, session.clone(), metrics));
-    let mut over = pin!(sleep_until(end));
+    let mut writing = pin!(write(sink, session.clone(), around.metrics.clone(), after.unwrap_or(0)));
+    let mut over = pin!(sleep_until(held.end));
     let (mut reads, mut lasts) = (true, true);
     loop {
+        // What is dropped halfway when the connection breaks is audio that was not counted as taken.
         tokio::select! {
-            () = &mut reading, if reads => reads = false,
-            () = &mut writing => break,
+            ending = &mut reading, if reads => {
+                reads = false;
+                if ending == Ending::Gone {
+                    if held.waits() && !session.state().is_closed() {
+                        return Left::Gone;
+                    }
+                    session.close(Reason::ClientGone);
+                }
+            }
+            told = &mut writing => {
+                if !told && held.waits() {
+                    return Left::Gone;
+                }
+                if !told {
+                    session.close(Reason::ClientGone);
+                }
+                break;
+            }
             () = &mut over, if lasts => {
                 lasts = false;
                 session.drain(Reason::MaxDuration);
             }
+            () = &mut superseded => return Left::Superseded,
         }
     }
     if reads {
         let _ = timeout(FAREWELL, reading).await;
     }
+    Left::Over
 }
 
-struct Reader {
+/// How reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The connection is gone.
+    Gone,
+    /// The client sent what can't be; it was told.
+    Refused,
+}
+
+struct Reader<'a> {
     session: Arc<Session>,
-    inlet: Inlet,
-    wire: Wire,
+    way_in: MutexGuard<'a, WayIn>,
     allowance: Allowance,
     misunderstood: u32,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads until the connection is over; what comes after the end of the session is thrown away.
-    async fn run(mut self, mut stream: SplitStream<WebSocket>) {
+    async fn run(mut self, mut stream: SplitStream<WebSocket>) -> Ending {
         loop {
             let message = match timeout(self.allowance.idle_timeout, stream.next()).await {
                 Ok(message) => message,
@@ -95,7 +160,7 @@ impl Reader {
                 Some(Ok(message)) if self.session.state().takes_audio() => self.take(message).await,
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return self.broke(&error),
-                None => return self.session.close(Reason::ClientGone),
+                None => return Ending::Gone,
             }
         }
     }
@@ -110,7 +175,7 @@ impl Reader {
     }
 
     async fn audio(&mut self, bytes: &[u8]) {
-        if let Err(detail) = self.wire.check(bytes) {
+        if let Err(detail) = self.way_in.wire.check(bytes) {
             return self.session.report(Kind::InvalidAudio, detail, Some(Reason::InvalidInput));
         }
         if bytes.is_empty() || !self.session.start().await {
@@ -118,8 +183,12 @@ impl Reader {
         }
         let session = self.session.clone();
         tokio::select! {
-            // If the pipeline has stopped, the session knows why.
-            _ = self.inlet.push(bytes) => {}
+            pushed = self.way_in.inlet.push(bytes) => {
+                // If the pipeline has stopped, the session knows why.
+                if pushed.is_ok() {
+                    self.way_in.taken += bytes.len() as u64;
+                }
+            }
             _ = session.reached(|state| !state.takes_audio()) => {}
         }
     }
@@ -135,7 +204,7 @@ impl Reader {
                     self.session.report(Kind::InvalidSetting, problem.detail, None);
                 }
             }
-            Control::Finalize {} => self.inlet.finalize(),
+            Control::Finalize {} => self.way_in.inlet.finalize(),
             Control::Keepalive {} => {}
             Control::Close {} => self.session.drain(Reason::ClientClosed),
         }
@@ -153,7 +222,7 @@ impl Reader {
         self.session.report(Kind::InvalidMessage, detail, fatal.then_some(Reason::InvalidInput));
     }
 
-    fn broke(&self, error: &axum::Error) {
+    fn broke(&self, error: &axum::Error) -> Ending {
         let cause = error.source().and_then(|cause| cause.downcast_ref::<Fault>());
         let (kind, detail) = match cause {
             Some(Fault::Capacity(_)) => {
@@ -162,9 +231,10 @@ impl Reader {
             }
             Some(Fault::Protocol(fault)) if !is_reset(fault) => (Kind::InvalidMessage, fault.to_string()),
             Some(Fault::Utf8(_)) => (Kind::InvalidMessage, "a text message is not UTF-8".to_owned()),
-            _ => return self.session.close(Reason::ClientGone),
+            _ => return Ending::Gone,
         };
         self.session.report(kind, detail, Some(Reason::InvalidInput));
+        Ending::Refused
     }
 }
 
@@ -181,9 +251,15 @@ enum Sent {
     Gone,
 }
 
-/// Writes what the session says until its end, then closes the connection.
-async fn write(mut sink: SplitSink<WebSocket, ws::Message>, session: Arc<Session>, metrics: Arc<Metrics>) {
-    let mut messages = session.log().subscribe(0);
+/// Writes what the session says behind the message of number `after` until its end, then closes the connection. `false` if
+/// the connection is gone before.
+async fn write(
+    mut sink: SplitSink<WebSocket, ws::Message>,
+    session: Arc<Session>,
+    metrics: Arc<Metrics>,
+    after: u64,
+) -> bool {
+    let mut messages = session.log().subscribe(after);
     let mut pings = interval_at(Instant::now() + PING, PING);
     let mut expired = pin!(async {
         session.reached(|state| state.is_closed()).await;
@@ -210,15 +286,16 @@ async fn write(mut sink: SplitSink<WebSocket, ws::Message>, session: Arc<Session
         match sent {
             Sent::Yes => {}
             Sent::Slow => give_up(&session, &mut messages),
-            Sent::Gone => return session.close(Reason::ClientGone),
+            Sent::Gone => return false,
         }
     }
-    let State::Closed(reason) = session.state() else { return };
+    let State::Closed(reason) = session.state() else { return true };
     let close = CloseFrame { code: code(reason), reason: Utf8Bytes::from_static(reason.name()) };
     tokio::select! {
         _ = sink.send(ws::Message::Close(Some(close))) => {}
         () = expired => {}
     }
+    true
 }
 
 /// The client lost messages that it must not lose; it is told so if it reads after all.
