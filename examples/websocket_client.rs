@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match event["type"].as_str() {
             Some("partial") => println!("... {said}"),
             Some("final") => println!("> {said}"),
-            Some("error") => eprintln!("{}", event["problem"]["detail"]),
+            Some("error") => println!("! {}", event["problem"]["detail"]),
             _ => {}
         }
     }
