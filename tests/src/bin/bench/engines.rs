@@ -27,8 +27,11 @@ const INTERVAL: f64 = 0.5;
 /// Seconds of audio in front of an utterance that are decoded with it.
 const LEAD: f64 = 0.2;
 /// The aims: at most these shares of faster-whisper's time, of whisper.cpp's, and of faster-whisper's with partials.
-const AIMS: [(&str, f64); 3] =
-    [("faster-whisper's, finals only", 5.0), ("whisper.cpp's, finals only", 3.0), ("faster-whisper's, with partials", 6.0)];
+const AIMS: [(&str, f64); 3] = [
+    ("faster-whisper's, finals only", 5.0),
+    ("whisper.cpp's, finals only", 3.0),
+    ("faster-whisper's, with partials", 6.0),
+];
 
 /// A piece of audio to decode, seconds.
 #[derive(Clone, Copy)]
@@ -66,7 +69,7 @@ pub(crate) fn measure(peers: &Path) -> Result<()> {
     ]);
     let mut verdict = Vec::new();
     for candidate in candidates() {
-        let mut show = |name: &str, cost: &Cost, split: String| {
+        let show = |name: &str, cost: &Cost, split: String| {
             let a_minute = |cpu: f64| number(cpu * 60.0 / seconds, 2);
             let (finals, all) = (a_minute(cost.finals), a_minute(cost.finals + cost.partials));
             row(&[candidate.name.to_owned(), name.to_owned(), finals, all, number(cost.errors, 1), split]);

@@ -6,9 +6,9 @@ use std::process::Command;
 use anyhow::Result;
 use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 
-use crate::lines::{index, Lines};
 use super::Contender;
 use crate::driver::workspace;
+use crate::lines::{index, Lines};
 use crate::outcome::{Goal, Outcome, LATE, PROMPT};
 use crate::peers::Python;
 use crate::voices::Voice;

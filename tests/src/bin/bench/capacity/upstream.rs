@@ -7,9 +7,9 @@ use anyhow::{ensure, Result};
 use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 use serde_json::Value;
 
-use crate::lines::{index, Lines};
 use super::Contender;
 use crate::driver::workspace;
+use crate::lines::{index, Lines};
 use crate::outcome::{Goal, Outcome};
 use crate::peers;
 use crate::voices::{Utterance, Voice};
