@@ -185,9 +185,9 @@ class Server:
         """Whether a text is far too late, or so many are a little late that the rest can't make up for it."""
         now = self.now()
         delays = [
-            (now if at is None else at) - end
+            (now if at is None else at) - decided
             for speaker in self.speakers
-            for (_, end, _), at in zip(speaker.utterances, speaker.settled)
+            for (_, _, decided), at in zip(speaker.utterances, speaker.settled)
         ]
         if max(delays, default=0.0) > BEHIND:
             return True
@@ -227,7 +227,7 @@ def main():
     parser.add_argument("--mode", choices=["utterances", "chunks"], default="utterances")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--partials", type=float, default=0.0, help="seconds between partials; 0: none")
-    parser.add_argument("--late", type=float, default=0.0, help="give up when too many finals take longer; 0: never")
+    parser.add_argument("--late", type=float, default=0.0, help="give up when too many finals take longer from the decision; 0: never")
     parser.add_argument("--share", type=float, default=0.05, help="share of the finals that may take longer")
     args = parser.parse_args()
 

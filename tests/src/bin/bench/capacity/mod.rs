@@ -62,8 +62,8 @@ pub(crate) fn measure(peers: &Path, quick: bool) -> Result<()> {
     let clips = if quick { 3 } else { 7 };
     println!(
         "Each voice says {clips} of the clips with pauses of 1.5 s, none in step with another. A number of streams is \
-         carried *in time* when of 100 finals 95 come within 1 s of the end of speech (the silence of 500 ms that ends an \
-         utterance is part of that); *without falling behind* when texts at the end of the run come at most 1 s later \
+         carried *in time* when of 100 finals 95 come within 0.5 s of the end-point decision, which is 1 s from the end of \
+         speech as the detector hears it; *without falling behind* when texts at the end of the run come at most 1 s later \
          than at its start, however late they are. Either way at least half of the partials asked for must come. \
          Upstream's element and the naive server can't be in time by their design. What can't be reached any more is \
          given up.\n"

@@ -41,7 +41,7 @@ fn too_late(crowd: &Crowd, voices: &[Voice]) -> bool {
         .zip(voices)
         .map(|((settled, driver), voice)| {
             let now = driver.started().elapsed().as_secs_f64();
-            let delays = settled.iter().zip(&voice.utterances).map(|(at, u)| at.unwrap_or(now) - u.end);
+            let delays = settled.iter().zip(&voice.utterances).map(|(at, u)| at.unwrap_or(now) - u.decided);
             delays.filter(|delay| *delay >= PROMPT).count()
         })
         .sum();
