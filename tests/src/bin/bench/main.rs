@@ -50,12 +50,28 @@ struct Args {
     /// Clients at once, for the section `server`.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,8,32")]
     clients: Vec<usize>,
+    /// Models for the section `capacity` [default: both, with --quick tiny.en].
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    models: Vec<ModelName>,
     /// Folder of the peers' workspace.
     #[arg(long, value_name = "FOLDER", default_value_os_t = driver::workspace().join("benches/peers"))]
     peers: PathBuf,
     /// Measure the section in this process, without a report.
     #[arg(long, hide = true)]
     here: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModelName {
+    #[value(name = "tiny.en")]
+    TinyEn,
+    Base,
+}
+
+impl ModelName {
+    fn is(self, candidate: &measure::Candidate) -> bool {
+        (self == Self::TinyEn) == candidate.name.starts_with("tiny.en")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -126,7 +142,7 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Engines => engines::measure(&args.peers),
         Section::Memory => memory::measure(args.quick),
         Section::Many => many::measure(args.quick),
-        Section::Capacity => capacity::measure(&args.peers, args.quick),
+        Section::Capacity => capacity::measure(&args.peers, &args.models, args.quick),
         Section::Delay => delay::measure(args.quick),
         Section::Growth => growth::measure(args.quick),
         Section::Silent => silent::measure(args.quick),
@@ -143,6 +159,9 @@ fn in_process_of_its_own(section: Section, args: &Args, report: &mut File) -> Re
     command.arg("--clients").arg(args.clients.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
     if args.quick {
         command.arg("--quick");
+    }
+    for model in args.models.iter().filter_map(ModelName::to_possible_value) {
+        command.args(["--models", model.get_name()]);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     if let Some(out) = child.stdout.take() {

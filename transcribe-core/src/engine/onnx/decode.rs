@@ -40,6 +40,7 @@ impl<'a> Worker<'a> {
     fn listen<'w>(&'w mut self, call: &'w Call<'_>) -> Result<Steps<'w>, EngineError> {
         let model = self.lease.model();
         if self.heard.as_ref().is_none_or(|heard| heard.positions != call.positions) {
+            self.heard = None; // Its memory goes back to the session before more is asked for.
             let spectrogram =
                 model.meters.mel.measure(|| model.mel.spectrogram(call.audio, FRAMES * call.positions))?;
             let encoder = &mut self.lease.sessions().encoder;

@@ -131,6 +131,8 @@ impl Model {
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
+            // It keeps a plan for every combination of input shapes for ever; ours are new with nearly every step.
+            .with_memory_pattern(false)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_prepacked_weights(&self.prepacked)?;
         for (name, value) in &graph.weights {

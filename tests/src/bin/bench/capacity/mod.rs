@@ -16,6 +16,7 @@ use crate::peers::Python;
 use crate::plot::{bars, Bars};
 use crate::table::{head, heading, number, row};
 use crate::voices::{voices, Voice};
+use crate::ModelName;
 
 use faster_whisper::FasterWhisper;
 use ours::Ours;
@@ -52,11 +53,13 @@ struct Found {
     streams: Option<usize>,
 }
 
-pub(crate) fn measure(peers: &Path, quick: bool) -> Result<()> {
+pub(crate) fn measure(peers: &Path, models: &[ModelName], quick: bool) -> Result<()> {
     let cores = keep_to_cores(CORES)?;
     heading(&format!("Capacity: people who speak at the same time, on {cores} cores"));
     let mut candidates = candidates();
-    if quick {
+    if !models.is_empty() {
+        candidates.retain(|candidate| models.iter().any(|model| model.is(candidate)));
+    } else if quick {
         candidates.truncate(1);
     }
     let clips = if quick { 3 } else { 7 };
