@@ -204,6 +204,7 @@ $("clear").onclick = () => {
   finals.length = 0;
   $("finals").replaceChildren();
   $("empty").hidden = Boolean(session);
+  if (!session) offset = 0;
   exportable();
 };
 $("key-form").onsubmit = (event) => {

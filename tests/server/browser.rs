@@ -142,6 +142,7 @@ async fn the_page_shows_what_is_said_into_the_microphone_and_what_is_in_a_file()
         assert!((start - spoken.start).abs() < 0.5 && (end - spoken.end).abs() < 0.5, "{start} {end} {spoken:?}");
     }
     let both = cues(shown["both"].as_str().unwrap());
+    assert!(both[0].0 < 2.0, "what was cleared does not count: {both:?}");
     assert!(both.len() >= 2 && both.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{both:?}");
 }
 
