@@ -55,7 +55,7 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 
-fuzz: setup ## Feed the readers of model files with broken ones, FUZZ_SECONDS (60) each
+fuzz: setup ## Feed the readers of model files and of clients' messages with broken ones, FUZZ_SECONDS (60) each
 	@scripts/fuzz.sh '$(FUZZ_SECONDS)'
 
 bench: build ## Measure speed, latency, accuracy and capacity on this machine, against peers (an hour and a half)

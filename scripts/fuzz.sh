@@ -2,7 +2,7 @@
 # Runs each fuzz target for a bounded time: scripts/fuzz.sh [seconds]
 #
 # cargo-fuzz is built into .deps/bin if it is missing. The stable toolchain will do: coverage comes from a pass that
-# rustc has anyway, and only sanitizers, which these readers without unsafe code have little use for, need nightly.
+# rustc has anyway, and only sanitizers, which readers without unsafe code have little use for, need nightly.
 
 source "$(dirname "$0")/lib.sh"
 
@@ -20,8 +20,11 @@ cd "$root"
 TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-for target in ggml safetensors ctranslate2; do
+for target in ggml safetensors ctranslate2 control websocket; do
     say "fuzzing $target for $seconds s"
-    cargo fuzz run --sanitizer none "$target" -- -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
+    words=()
+    case $target in control | websocket) words=(-dict=fuzz/websocket.dict) ;; esac
+    cargo fuzz run --sanitizer none "$target" -- -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+        -rss_limit_mb=1024 "${words[@]}" \
         || die "$target failed" "The input that does it is below fuzz/artifacts/$target; cargo fuzz run $target FILE repeats it."
 done

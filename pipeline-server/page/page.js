@@ -1,15 +1,22 @@
 // The page: what is pressed, what is shown.
 
-import { Session } from "./session.js";
+import { FileFeed, LiveFeed } from "./feed.js";
+import { explained, Microphone } from "./microphone.js";
+import { Refused, Session } from "./session.js";
 import * as subtitles from "./subtitles.js";
 
 const $ = (id) => document.getElementById(id);
 const finals = [];
-let session, recorder, key;
+let session, microphone, key;
+// What the key is asked for: it goes on when there is one.
+let wanted;
+// Seconds of earlier recordings in the transcript; those of the next one go on from there.
+let offset = 0;
 
-function status(text, wrong = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("wrong", wrong);
+function status(text, state = "idle") {
+  $("status-text").textContent = text;
+  $("status").dataset.state = state;
+  $("kept").textContent = "";
 }
 
 function clock(seconds) {
@@ -27,9 +34,9 @@ function follow(change) {
 
 function showPartial(partial) {
   follow(() => {
-    const [time, , stable, unstable] = ["time", "span", "b", "i"].map((tag) => $("partial").querySelector(tag));
+    const [time, stable, unstable] = ["time", "b", "i"].map((tag) => $("partial").querySelector(tag));
     const settled = partial.text.startsWith(partial.stable) ? partial.stable : "";
-    time.textContent = clock(partial.start);
+    time.textContent = clock(offset + partial.start);
     stable.textContent = settled;
     unstable.textContent = partial.text.slice(settled.length);
     $("partial").hidden = false;
@@ -37,15 +44,16 @@ function showPartial(partial) {
   });
 }
 
-function showFinal(final) {
+function showFinal({ start, end, text, language }) {
   $("partial").hidden = true;
-  if (!final.text) return;
+  if (!text) return;
+  const final = { start: offset + start, end: offset + end, text };
   finals.push(final);
   follow(() => {
     const row = document.createElement("p");
-    const time = row.appendChild(document.createElement("time"));
-    time.textContent = clock(final.start);
-    row.appendChild(document.createElement("span")).textContent = final.text;
+    Object.assign(row, { lang: language, dir: "auto" });
+    row.appendChild(document.createElement("time")).textContent = clock(final.start);
+    row.appendChild(document.createElement("span")).textContent = text;
     $("finals").append(row);
     $("empty").hidden = true;
   });
@@ -56,108 +64,110 @@ function exportable() {
   for (const id of ["copy", "txt", "srt", "vtt", "clear"]) $(id).disabled = !finals.length;
 }
 
-const handlers = {
+const on = {
   partial: showPartial,
   final: showFinal,
   latency: (seconds) => ($("latency").textContent = `${seconds.toFixed(1)} s`),
+  lost: (seconds) => status(`Away for too long: ${Math.round(seconds)} s were not kept.`, "wrong"),
   state(name, detail) {
     switch (name) {
-      case "live":
-        $("key-form").hidden = true;
-        return status(recorder ? `Listening · ${detail}` : `Transcribing · ${detail}`);
+      case "live": {
+        const back = detail.away === undefined ? "" : ` · back after ${Math.ceil(detail.away)} s, nothing is lost`;
+        return status(`${microphone ? "Listening" : "Transcribing"} · ${detail.model}${back}`, "live");
+      }
       case "waiting":
-        if (detail === "a key is needed") {
-          stop();
-          $("key-form").hidden = false;
-          $("key").focus();
-          return status("This server wants a key.", true);
-        }
-        return status(`Connecting again: ${detail}`, true);
+        return status(`Connecting again: ${detail}`, "wait");
       case "trouble":
-        return status(detail, true);
-      case "failed":
-        stop();
-        return status(detail, true);
-      case "ended":
-        session = undefined;
-        $("partial").hidden = true;
-        pressed(false);
-        return status(detail || "Stopped.", Boolean(detail));
+        return status(detail, "wrong");
+      default:
+        return ended(detail);
     }
   },
 };
 
+function ended(detail) {
+  release();
+  session = undefined;
+  $("partial").hidden = true;
+  $("empty").hidden = finals.length > 0;
+  offset = finals.at(-1)?.end ?? 0;
+  pressed(false);
+  if (detail !== NEEDS_KEY) return status(detail || "Stopped.", detail ? "wrong" : "idle");
+  $("key-form").hidden = false;
+  $("key").focus();
+  status(detail, "wrong");
+}
+
+const NEEDS_KEY = "This server wants a key.";
+
 // A token where the server has keys; nothing where it has none.
 async function token() {
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  const response = await fetch("v1/tokens", { method: "POST", headers });
+  const response = await fetch("v1/tokens", { method: "POST", headers }).catch(() => {
+    throw new Error("the server can't be reached");
+  });
   if (response.status === 204) return {};
-  if (response.status === 401) throw new Error("a key is needed");
+  if (response.status === 401) throw new Refused(NEEDS_KEY);
   if (!response.ok) throw new Error((await response.json()).detail);
   return { token: (await response.json()).token };
 }
 
-function query(more) {
+function begin(query, feed) {
   const language = $("language").value;
-  return { ...more, ...(language && { language }) };
+  const server = new URL(".", location.href);
+  session = new Session({ server, query: { ...query, ...(language && { language }) }, token, feed, on });
 }
 
-function pressed(on) {
-  $("start").textContent = on ? "Stop" : "Start";
+// The button: "Start", then "Stop", and while the last words are waited for "Discard".
+function pressed(on, label = on ? "Stop" : "Start") {
+  $("start").textContent = label;
   $("start").setAttribute("aria-pressed", String(on));
   $("language").disabled = on;
 }
 
 async function start() {
+  wanted = start;
   pressed(true);
   status("Asking for the microphone …");
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, autoGainControl: true } });
-    const context = new AudioContext();
-    await context.audioWorklet.addModule("worklet.js");
-    const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-    context.createMediaStreamSource(stream).connect(node);
-    recorder = { stream, context };
-    session = new Session(query({ encoding: "s16le", sample_rate: context.sampleRate }), token, handlers);
-    node.port.onmessage = ({ data }) => {
-      $("level").value = Math.max(0, 1 + Math.log10(data.loudness + 1e-6) / 2.5);
-      session?.send(data.samples, data.samples.byteLength / 2 / context.sampleRate);
-    };
+    microphone = await Microphone.open(() => stop());
+    const feed = new LiveFeed(microphone.rate);
+    begin({ encoding: "s16le", sample_rate: microphone.rate }, feed);
+    microphone.hear(({ samples, loudness }) => {
+      $("level").value = Math.max(0, 1 + Math.log10(loudness + 1e-6) / 2.5);
+      feed.push(samples);
+      if ($("status").dataset.state === "wait") {
+        $("kept").textContent = `${Math.floor((feed.end - feed.start) / feed.bytesPerSecond)} s kept`;
+      }
+    });
   } catch (error) {
-    stop();
-    const denied = error.name === "NotAllowedError";
-    status(denied ? "The microphone is not allowed; the browser's address bar lets you change that." : error.message, true);
+    ended(explained(error));
   }
 }
 
-function stop() {
-  recorder?.stream.getTracks().forEach((track) => track.stop());
-  recorder?.context.close();
-  recorder = undefined;
+// The microphone is let go of.
+function release() {
+  microphone?.close();
+  microphone = undefined;
   $("level").value = 0;
-  pressed(false);
-  if (session) {
-    status("Waiting for the last words …");
-    session.close();
-  }
 }
 
-async function transcribeFile(file) {
-  if (session) return status("Stop first.", true);
+// What was said so far still gets its text; who does not want to wait for that stops once more.
+function stop() {
+  release();
+  if (!session) return pressed(false);
+  if ($("start").textContent === "Discard") return session.discard();
+  pressed(true, "Discard");
+  status("Waiting for the last words …", $("status").dataset.state === "wait" ? "wait" : "live");
+  session.close();
+}
+
+function transcribe(file) {
+  if (session) return status("Stop first.", "wrong");
+  wanted = () => transcribe(file);
   pressed(true);
-  session = new Session(query({ encoding: "auto" }), token, handlers, { once: true });
-  const current = session;
-  while (session === current && !current.open) await new Promise((done) => setTimeout(done, 50));
-  const reader = file.stream().getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done || session !== current) break;
-    for (let at = 0; at < value.length; at += 65536) {
-      await current.room();
-      if (current.open) current.socket.send(value.subarray(at, at + 65536));
-    }
-  }
-  if (session === current) current.close();
+  status(`Sending ${file.name} …`);
+  begin({ encoding: "auto" }, new FileFeed(file));
 }
 
 function download(name, type, text) {
@@ -168,26 +178,40 @@ function download(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+// Browsers give the clipboard to pages over HTTPS or from this machine only.
+async function copy() {
+  try {
+    await navigator.clipboard.writeText(subtitles.txt(finals));
+    status("Copied.", $("status").dataset.state);
+  } catch {
+    getSelection().selectAllChildren($("finals"));
+    status("Selected: press Ctrl+C to copy it.", $("status").dataset.state);
+  }
+}
+
 $("start").onclick = () => ($("start").getAttribute("aria-pressed") === "true" ? stop() : start());
-$("file").onchange = () => $("file").files[0] && transcribeFile($("file").files[0]).finally(() => ($("file").value = ""));
-$("copy").onclick = async () => {
-  await navigator.clipboard.writeText(subtitles.txt(finals));
-  status("Copied.");
+$("file").onchange = () => {
+  const [file] = $("file").files;
+  if (file) transcribe(file);
+  // The same one may be chosen again.
+  $("file").value = "";
 };
+$("copy").onclick = copy;
 $("txt").onclick = () => download("transcript.txt", "text/plain", subtitles.txt(finals));
 $("srt").onclick = () => download("transcript.srt", "application/x-subrip", subtitles.srt(finals));
 $("vtt").onclick = () => download("transcript.vtt", "text/vtt", subtitles.vtt(finals));
 $("clear").onclick = () => {
   finals.length = 0;
   $("finals").replaceChildren();
-  $("empty").hidden = false;
+  $("empty").hidden = Boolean(session);
+  if (!session) offset = 0;
   exportable();
 };
 $("key-form").onsubmit = (event) => {
   event.preventDefault();
   key = $("key").value;
   $("key-form").hidden = true;
-  start();
+  wanted();
 };
 for (const kind of ["dragenter", "dragover"]) {
   addEventListener(kind, (event) => {
@@ -198,8 +222,8 @@ for (const kind of ["dragenter", "dragover"]) {
 for (const kind of ["dragleave", "drop"]) {
   addEventListener(kind, (event) => {
     event.preventDefault();
-    document.body.classList.remove("dropping");
+    if (kind === "drop" || !event.relatedTarget) document.body.classList.remove("dropping");
   });
 }
-addEventListener("drop", (event) => event.dataTransfer.files[0] && transcribeFile(event.dataTransfer.files[0]));
+addEventListener("drop", (event) => event.dataTransfer.files[0] && transcribe(event.dataTransfer.files[0]));
 pressed(false);

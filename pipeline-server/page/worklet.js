@@ -1,10 +1,14 @@
-// Microphone to 16-bit samples, off the page's thread: blocks of about 40 ms with their loudness go to the page.
+// Microphone to 16-bit samples, off the page's thread: blocks of 40 ms with their loudness go to the page.
 
-const BLOCK = 2048;
+const BLOCK = Math.round(sampleRate / 25);
 
 class Recorder extends AudioWorkletProcessor {
   constructor() {
     super();
+    this.begin();
+  }
+
+  begin() {
     this.block = new Int16Array(BLOCK);
     this.filled = 0;
     this.power = 0;
@@ -21,9 +25,7 @@ class Recorder extends AudioWorkletProcessor {
       this.block[this.filled++] = Math.round(Math.max(-1, Math.min(1, sample)) * 32767);
       if (this.filled === BLOCK) {
         this.port.postMessage({ samples: this.block.buffer, loudness: Math.sqrt(this.power / BLOCK) }, [this.block.buffer]);
-        this.block = new Int16Array(BLOCK);
-        this.filled = 0;
-        this.power = 0;
+        this.begin();
       }
     }
     return true;

@@ -19,9 +19,20 @@ async fn finalize_ends_the_utterance_without_any_silence() {
     let last = client.receiver.next_of("final").await;
     words_are_right(&clip.text, &[last], 0.0);
     // The session goes on.
-    client.sender.control(json!({ "type": "keepalive" })).await;
     let messages = client.transcribe(f32le(&clip.samples)).await;
     words_are_right(&clip.text, &messages, 0.0);
+}
+
+#[tokio::test]
+async fn a_sign_of_life_is_answered_with_how_much_audio_there_is() {
+    let server = Server::start(&[]);
+    let mut client = Client::connect(&server, "").await;
+    client.sender.control(json!({ "type": "keepalive" })).await;
+    assert_eq!(client.receiver.next_of("alive").await["audio_bytes"], 0);
+    let clip = named("librivox-sense-0920");
+    client.sender.audio(&clip.samples).await;
+    client.sender.control(json!({ "type": "keepalive" })).await;
+    assert_eq!(client.receiver.next_of("alive").await["audio_bytes"], 4 * clip.samples.len());
 }
 
 #[tokio::test]

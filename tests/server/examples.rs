@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use e2e_tests::clips::named;
+use e2e_tests::clips::{named, Composition};
 use e2e_tests::wer::word_errors;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::support::server::{built, Server};
@@ -58,6 +58,46 @@ async fn the_javascript_client_prints_what_is_said() {
     let mut client = Command::new(node.expect("Playwright's Node.js is not there: make setup-tests"));
     client.arg("examples/websocket_client.mjs");
     prints_what_is_said(client).await;
+}
+
+#[tokio::test]
+async fn the_shell_client_prints_what_is_said() {
+    let websocat = set_up(".deps/python/bin/websocat");
+    let path = format!("{}:{}", websocat.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut client = Command::new("examples/websocket_client.sh");
+    client.env("PATH", path);
+    prints_what_is_said(client).await;
+}
+
+/// A client that knows nothing of the protocol but that floats go up and text comes down. It never says that it is done, so
+/// the silence behind the words has to bring the text.
+#[tokio::test]
+async fn the_plainest_client_works_unchanged() {
+    let server = Server::start(&[]);
+    let said = Composition::new().clip(named("librivox-sense-0920")).silence(1.5);
+    let folder = tempfile::tempdir().unwrap();
+    let audio = folder.path().join("audio.f32");
+    std::fs::write(&audio, said.samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+    let mut client = Command::new(set_up(".deps/python/bin/python3"))
+        .arg("tests/server/plain_client.py")
+        .arg(format!("ws://{}/ws/transcribe", server.address))
+        .arg(&audio)
+        .current_dir(workspace())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    // Partials come before; the last word is said once.
+    within("the text", async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("the client goes on");
+            if word_errors(&said.text(), &line).errors() == 0 {
+                break;
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! The page for browsers: files in `pipeline-server/page/`, part of the program, with headers that let nothing else in.
+//! The modules that `<live-captions>` is made of may be loaded by pages from elsewhere; whether those may connect is
+//! another matter (`access/origin.rs`).
 
 use axum::http::header::{
-    HeaderName, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
+use axum::response::IntoResponse;
 use axum::routing::{get, MethodRouter};
 use axum::Router;
 
@@ -10,6 +14,8 @@ use axum::Router;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+/// Whose pages may load a file that browsers would keep from others.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -20,14 +26,31 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/", file(HTML, include_str!("../../page/index.html")))
         .route("/page.css", file("text/css; charset=utf-8", include_str!("../../page/page.css")))
         .route("/page.js", file(SCRIPT, include_str!("../../page/page.js")))
-        .route("/session.js", file(SCRIPT, include_str!("../../page/session.js")))
         .route("/subtitles.js", file(SCRIPT, include_str!("../../page/subtitles.js")))
-        .route("/worklet.js", file(SCRIPT, include_str!("../../page/worklet.js")))
         .route("/icon.svg", file("image/svg+xml", include_str!("../../page/icon.svg")))
+        .route("/live-captions.js", module(include_str!("../../page/live-captions.js")))
+        .route("/session.js", module(include_str!("../../page/session.js")))
+        .route("/feed.js", module(include_str!("../../page/feed.js")))
+        .route("/microphone.js", module(include_str!("../../page/microphone.js")))
+        .route("/worklet.js", module(include_str!("../../page/worklet.js")))
 }
 
+/// A file of the page.
 fn file<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
-    let headers = [
+    let headers = headers(kind);
+    get(async move || (headers, text))
+}
+
+/// A script that pages from elsewhere may load, too. It holds nothing of anybody's, and is asked for without cookies.
+fn module<S: Clone + Send + Sync + 'static>(text: &'static str) -> MethodRouter<S> {
+    get(async move || {
+        let open = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (RESOURCE_POLICY, "cross-origin")];
+        (headers(SCRIPT), open, text).into_response()
+    })
+}
+
+fn headers(kind: &'static str) -> [(HeaderName, &'static str); 6] {
+    [
         (CONTENT_TYPE, kind),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -35,6 +58,5 @@ fn file<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str
         (PERMISSIONS, "microphone=(self)"),
         // A new version of the program has new files.
         (CACHE_CONTROL, "no-cache"),
-    ];
-    get(async move || (headers, text))
+    ]
 }

@@ -18,7 +18,8 @@ pub(crate) enum Control {
     /// Ends the running utterance behind the audio sent so far, so that its final comes at once; with `encoding=auto`
     /// when the next audio has been decoded.
     Finalize {},
-    /// Nothing but a sign of life: keeps the idle time-out away while there is no audio to send.
+    /// Nothing but a sign of life: keeps the idle time-out away while there is no audio to send. The server answers with
+    /// `alive`, which shows that the connection still leads to it.
     Keepalive {},
     /// There will be no more audio. What was sent is transcribed to its end; then come `closed` and the end of the
     /// connection.

@@ -18,6 +18,8 @@ pub(crate) enum Message {
     Ready(Ready),
     /// The first message to a client that came back to its session; what it missed follows.
     Resumed(Resumed),
+    /// The answer to `keepalive`.
+    Alive(Alive),
     /// Somebody began to speak.
     SpeechStart(SpeechStart),
     /// Text so far of an utterance that goes on.
@@ -57,6 +59,15 @@ pub(crate) struct Resumed {
     /// The session.
     pub(crate) session_id: String,
     /// Bytes of audio that the server has of all connections together: the next binary message is to begin there.
+    pub(crate) audio_bytes: u64,
+}
+
+/// The connection and the session are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Alive {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// Bytes of audio that the server has: all that was sent before the `keepalive`.
     pub(crate) audio_bytes: u64,
 }
 

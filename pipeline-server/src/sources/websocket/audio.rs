@@ -1,6 +1,7 @@
 //! What binary messages hold: raw audio in one of several encodings, and whether a message is audio of its encoding; or
 //! pieces of a file or stream in whatever format GStreamer finds it to be.
 
+use gst::prelude::MulDiv;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +120,12 @@ impl Format {
     /// Bytes of a second.
     pub(crate) fn second(self) -> usize {
         self.frame() * self.rate as usize
+    }
+
+    /// When a frame is, counted from the start.
+    pub(super) fn time(self, frame: u64) -> gst::ClockTime {
+        let passed = frame.mul_div_floor(*gst::ClockTime::SECOND, u64::from(self.rate));
+        passed.map_or(gst::ClockTime::MAX, gst::ClockTime::from_nseconds)
     }
 
     /// As GStreamer calls it.

@@ -4,6 +4,8 @@
 //! [`socket`] moves messages both ways.
 
 mod audio;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod params;
 mod resume;
 mod socket;

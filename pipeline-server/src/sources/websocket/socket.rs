@@ -23,7 +23,7 @@ use super::Allowance;
 use crate::metrics::Metrics;
 use crate::protocol::control::Control;
 use crate::protocol::problem::Kind;
-use crate::protocol::results::{Message, Resumed};
+use crate::protocol::results::{Alive, Message, Resumed};
 use crate::session::log::{Next, Subscription};
 use crate::session::{Reason, Session, State};
 
@@ -205,7 +205,10 @@ impl Reader<'_> {
                 }
             }
             Control::Finalize {} => self.way_in.inlet.finalize(),
-            Control::Keepalive {} => {}
+            Control::Keepalive {} => {
+                let audio_bytes = self.way_in.taken;
+                self.session.log().push(|seq| Message::Alive(Alive { seq, audio_bytes }));
+            }
             Control::Close {} => self.session.drain(Reason::ClientClosed),
         }
     }

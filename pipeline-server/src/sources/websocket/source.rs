@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gst::prelude::*;
 use tokio::sync::Notify;
 
-use super::audio::{Format, Wire};
+use super::audio::Wire;
 use crate::pipeline::{make, Error};
 use crate::sources::{pad_of, Outlets, Source, Track};
 
@@ -122,10 +122,10 @@ impl Inlet {
         // A copy, because samples have to be aligned and lie anywhere in a message.
         let mut buffer = gst::Buffer::from_mut_slice(bytes.to_vec());
         if let (Wire::Raw(format), Some(buffer)) = (self.wire, buffer.get_mut()) {
-            let start = time(format, self.frames);
+            let start = format.time(self.frames);
             self.frames += (bytes.len() / format.frame()) as u64;
             buffer.set_pts(start);
-            buffer.set_duration(time(format, self.frames) - start);
+            buffer.set_duration(format.time(self.frames) - start);
         }
         self.appsrc.push_buffer(buffer).map(|_| ()).map_err(|_| Stopped)
     }
@@ -135,10 +135,4 @@ impl Inlet {
         let event = gst::event::CustomDownstream::new(gst::Structure::new_empty(FINALIZE));
         self.appsrc.send_event(event);
     }
-}
-
-/// When a frame is, counted from the start.
-fn time(format: Format, frames: u64) -> gst::ClockTime {
-    let passed = frames.mul_div_floor(*gst::ClockTime::SECOND, u64::from(format.rate));
-    passed.map_or(gst::ClockTime::MAX, gst::ClockTime::from_nseconds)
 }
