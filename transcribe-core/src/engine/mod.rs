@@ -85,6 +85,11 @@ pub struct DecodeOptions {
     pub search: Search,
     /// Text the decoder takes for what was said before: spelling of names, style. Only its last 223 tokens count.
     pub prompt: Option<String>,
+    /// What was said before this audio, for the decoder to go on from; `None` to decode each audio by itself. A stream
+    /// whose options have it fills it in. Of the tokens that count, it gets those that the prompt leaves.
+    pub previous: Option<String>,
+    /// Timestamps among the text, which set [segments](Hypothesis::segments) apart; not all engines can.
+    pub timestamps: bool,
     /// How much of the encoder's context is computed at the first attempt.
     pub context: ContextPolicy,
     /// What must not be believed, and what is tried again.
@@ -103,6 +108,8 @@ impl Default for DecodeOptions {
             task: Task::Transcribe,
             search: Search::Greedy,
             prompt: None,
+            previous: None,
+            timestamps: false,
             context: ContextPolicy::default(),
             guards: GuardOptions::default(),
             fallback: true,

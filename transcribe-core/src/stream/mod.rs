@@ -7,6 +7,7 @@
 
 mod audio;
 mod output;
+mod previous;
 mod utterance;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use crate::vad::gate::{Gate, DEFAULT_NOISE_FLOOR_DBFS};
 use crate::vad::{Lane, Memory, FRAME};
 use crate::{samples_from_ms, Position};
 use audio::AudioBuffer;
+use previous::Previous;
 use utterance::{Early, State, Utterance};
 
 /// Progress is reported at least this often while audio comes in.
@@ -133,6 +135,18 @@ pub struct Stream {
     early_finals: bool,
     /// End of the audio in the latest final or early job.
     asked: Position,
+    /// What the decoder goes on from, if it is to.
+    previous: Previous,
+    /// The final that waits for the text of the utterance before it, and those behind it.
+    held: VecDeque<Held>,
+}
+
+/// A final that isn't asked for yet.
+struct Held {
+    id: JobId,
+    job: Job,
+    age: u64,
+    new: u64,
 }
 
 impl Stream {
@@ -158,6 +172,8 @@ impl Stream {
             least_partial_interval: 0,
             early_finals: false,
             asked: 0,
+            previous: Previous::default(),
+            held: VecDeque::new(),
         })
     }
 
@@ -233,6 +249,8 @@ impl Stream {
         }
         self.epoch += 1;
         self.carried.clear();
+        self.previous = Previous::default();
+        self.held.clear();
         self.segmenter.finish(self.segmenter.position());
         while self.segmenter.poll().is_some() {}
         self.segmenter.resume(end);
@@ -426,7 +444,28 @@ impl Stream {
         let new = claim(&mut self.asked, &audio);
         u.state = State::Decoding { cancel: job.cancel.clone(), audio, forced, job: JobKind::Final };
         let id = JobId { epoch: self.epoch, utterance: number, kind: JobKind::Final };
-        self.requests.push_back(Request::Decode { id, job, age, new });
+        self.held.push_back(Held { id, job, age, new });
+        self.release();
+    }
+
+    /// Asks for finals that wait for nothing: all of them, or where the decoder goes on from what was said before, the
+    /// first.
+    fn release(&mut self) {
+        while let Some(held) = self.held.front() {
+            if held.job.options.previous.is_some() && self.is_behind_another(held.id.utterance) {
+                break;
+            }
+            let Some(Held { id, mut job, age, new }) = self.held.pop_front() else { break };
+            if let Some(u) = numbered(&mut self.pending, id.utterance) {
+                job.options = u.going_on_from(&self.previous, &job.options);
+            }
+            self.requests.push_back(Request::Decode { id, job, age, new });
+        }
+    }
+
+    /// Whether an utterance before this one has no final yet.
+    fn is_behind_another(&self, number: u64) -> bool {
+        self.utterances().any(|u| u.number < number)
     }
 
     /// In a pause, the final is made before it is known that the utterance ends here: where it does, nobody waits for
@@ -444,9 +483,14 @@ impl Stream {
         if !self.early_finals && self.config.partials.interval().is_none() {
             return;
         }
+        let number = u.number;
+        if self.final_options.previous.is_some() && self.is_behind_another(number) {
+            return; // It is asked again with the next frame.
+        }
+        let Some(u) = speaking(&mut self.pending) else { return };
         let audio = u.window..audio.end;
         let job = Job {
-            options: self.final_options.clone(),
+            options: u.going_on_from(&self.previous, &self.final_options),
             audio: self.audio.slice(audio.clone()),
             cancel: CancelToken::new(),
         };
@@ -470,7 +514,8 @@ impl Stream {
         let now = self.segmenter.position();
         let Some(u) = speaking(&mut self.pending).filter(|u| now >= u.asked + interval) else { return };
         u.asked = now;
-        let (audio, options, cancel) = (u.window..now, u.partial_options(&self.partial_options), u.partials.clone());
+        let options = u.partial_options(&u.going_on_from(&self.previous, &self.partial_options));
+        let (audio, cancel) = (u.window..now, u.partials.clone());
         let kind = JobKind::Partial { from: audio.start, end: audio.end };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind };
         let job = Job { audio: self.audio.slice(audio), options, cancel };
@@ -536,12 +581,16 @@ impl Stream {
                 }
                 Some(Pending::Utterance(utterance)) => {
                     if let State::Done(output) = utterance.state {
+                        if let Output::Final(FinalText { hypothesis, speech, .. }) = &output {
+                            self.previous.add(hypothesis, speech);
+                        }
                         self.outputs.push_back(output);
                     }
                 }
                 None => break,
             }
         }
+        self.release();
         self.report_progress();
     }
 

@@ -11,6 +11,8 @@
 //! the first occurrence of what it repeats, and no text at all if that still repeats. Partials get the first attempt
 //! only, and no text if it loops.
 
+use std::ops::Range;
+
 use super::call::{Call, Decoded, Decoder};
 use super::pauses::trim;
 use super::words::words;
@@ -27,6 +29,8 @@ const MOST_TOKENS: usize = 220;
 /// other scripts take up to three tokens a character.
 const TOKENS: (usize, usize) = (20, 12);
 const TOKENS_OTHER_SCRIPTS: (usize, usize) = (20, 30);
+/// Beside them two timestamps for each stretch of text, few of which are shorter than a second.
+const TIMESTAMPS_A_SECOND: usize = 2;
 
 /// Of fewer words than this the mean log-probability says little, and so short an utterance fills a short context least.
 const ENOUGH_WORDS: usize = 4;
@@ -92,6 +96,7 @@ impl Work<'_> {
             prompt: self.prompt,
             draft: if temperature > 0.0 { &[] } else { &self.options.draft },
             max_tokens: self.most_tokens(),
+            timestamps: self.options.timestamps,
             suppress_annotations: !self.options.guards.keep_annotations,
             threads: self.threads,
             cancel: self.cancel,
@@ -107,13 +112,17 @@ impl Work<'_> {
     fn most_tokens(&self) -> usize {
         let english = self.language.is_none_or(|code| code == "en") || self.options.task == Task::Translate;
         let (some, a_second) = if english { TOKENS } else { TOKENS_OTHER_SCRIPTS };
-        (some + a_second * self.samples / SAMPLE_RATE as usize).min(MOST_TOKENS)
+        let seconds = self.samples / SAMPLE_RATE as usize;
+        let timestamps = if self.options.timestamps { 2 + TIMESTAMPS_A_SECOND * seconds } else { 0 };
+        (some + a_second * seconds + timestamps).min(MOST_TOKENS)
     }
 }
 
 /// One attempt, judged.
 struct Attempt {
     words: Vec<Word>,
+    /// Where the stretches between timestamps lie, and the start of the first word of each.
+    stretches: Vec<(u64, Range<u64>)>,
     tokens: Vec<i32>,
     verdict: Verdict,
     compression_ratio: f32,
@@ -153,7 +162,7 @@ impl<D: Decoder> Attempts<'_, D> {
     fn judge(&self, decoded: Decoded, context: usize, temperature: f32) -> Attempt {
         let options = &self.work.options;
         let unspaced = options.task == Task::Transcribe && self.work.language.is_some_and(is_unspaced);
-        let mut words = words(&decoded.tokens, unspaced, self.work.samples as u64);
+        let (mut words, stretches) = spoken(&decoded, unspaced, self.work.samples as u64);
         trim(&mut words, &self.work.audio[..self.work.samples]);
         let text = join_words(&words);
         let cut_short = context < self.work.full_context;
@@ -172,6 +181,7 @@ impl<D: Decoder> Attempts<'_, D> {
         tracing::trace!(context, temperature, ?measures, "attempt");
         Attempt {
             words,
+            stretches,
             tokens: decoded.numbers,
             verdict: judge(&measures, &options.guards),
             compression_ratio: measures.compression_ratio,
@@ -222,11 +232,8 @@ impl<D: Decoder> Attempts<'_, D> {
     }
 
     fn hypothesis(&self, attempt: &Attempt, words: Vec<Word>) -> Hypothesis {
-        let span = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
-        let segments =
-            if words.is_empty() { Vec::new() } else { vec![Segment { text: join_words(&words), span, words }] };
         Hypothesis {
-            segments,
+            segments: segments(words, &attempt.stretches),
             language: self.work.language.unwrap_or("en").to_owned(),
             no_speech_probability: attempt.no_speech,
             avg_logprob: attempt.avg_logprob,
@@ -236,6 +243,40 @@ impl<D: Decoder> Attempts<'_, D> {
             tokens: attempt.tokens.clone(),
         }
     }
+}
+
+/// The words of all stretches between timestamps, and where these lie, with the start of the first word of each.
+fn spoken(decoded: &Decoded, unspaced: bool, samples: u64) -> (Vec<Word>, Vec<(u64, Range<u64>)>) {
+    if decoded.stretches.is_empty() {
+        return (words(&decoded.tokens, unspaced, 0, samples), Vec::new());
+    }
+    let ends = decoded.stretches.iter().skip(1).map(|stretch| stretch.first).chain([decoded.tokens.len()]);
+    let (mut all, mut stretches) = (Vec::new(), Vec::new());
+    for (stretch, end) in decoded.stretches.iter().zip(ends) {
+        let start = decoded.tokens[..stretch.first].iter().rev().find_map(|token| token.end).unwrap_or(0).min(samples);
+        all.extend(words(&decoded.tokens[stretch.first..end], unspaced, start, samples));
+        stretches.push((start, stretch.span.start.min(samples)..stretch.span.end.min(samples)));
+    }
+    (all, stretches)
+}
+
+/// One segment of all words, or one for each stretch that has some.
+fn segments(words: Vec<Word>, stretches: &[(u64, Range<u64>)]) -> Vec<Segment> {
+    let segment = |words: Vec<Word>, span: Option<&Range<u64>>| {
+        let said = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
+        Segment { text: join_words(&words), span: span.cloned().unwrap_or(said), words }
+    };
+    let mut segments = Vec::new();
+    let mut rest = words;
+    for (n, (_, span)) in stretches.iter().enumerate().rev() {
+        // Words only get later when pauses are taken out of them.
+        let first = if n == 0 { 0 } else { rest.partition_point(|word| word.span.start < stretches[n].0) };
+        let own = rest.split_off(first);
+        segments.extend((!own.is_empty()).then(|| segment(own, Some(span))));
+    }
+    segments.extend((!rest.is_empty()).then(|| segment(rest, None)));
+    segments.reverse();
+    segments
 }
 
 /// The likeliest attempt of those that don't loop, or the least repetitive.
@@ -276,6 +317,7 @@ mod tests {
         };
         Attempt {
             words: text.split(' ').map(word).collect(),
+            stretches: Vec::new(),
             tokens: Vec::new(),
             verdict,
             compression_ratio: compression_ratio(text),

@@ -33,6 +33,8 @@ pub(crate) struct Scope {
     pub(crate) info: ModelInfo,
     /// Codes of the languages that it has tokens for.
     pub(crate) languages: Vec<&'static str>,
+    /// Whether the engine decodes with timestamps.
+    pub(crate) timestamps: bool,
 }
 
 impl Scope {
@@ -78,6 +80,11 @@ impl Scope {
             let reason = "the model knows English only and can't translate; use a multilingual one (base, small, …)";
             return Err(EngineError::Options(reason.to_owned()));
         }
+        if options.timestamps && !self.timestamps {
+            return Err(EngineError::Options(
+                "this engine decodes without timestamps; the one on ONNX Runtime has them".to_owned(),
+            ));
+        }
         match options.search {
             Search::Beam(width) if !(2..=MOST_BEAMS).contains(&width) => {
                 Err(EngineError::Options(format!("a beam of {width}: the width must be from 2 to {MOST_BEAMS}")))
@@ -107,15 +114,23 @@ impl Scope {
     }
 }
 
-/// The last tokens of the prompt.
+/// The last tokens of the prompt, and behind them those of what was said before, as many as Whisper can take.
 fn prompt(options: &DecodeOptions, lender: &impl Lender) -> Result<Vec<i32>, EngineError> {
-    let text = options.prompt.as_deref().unwrap_or_default().replace('\0', " ");
+    let mut tokens = last_tokens(options.prompt.as_deref().unwrap_or_default(), PROMPT_TOKENS, lender)?;
+    let left = PROMPT_TOKENS - tokens.len();
+    tokens.extend(last_tokens(options.previous.as_deref().unwrap_or_default(), left, lender)?);
+    Ok(tokens)
+}
+
+/// The last tokens of a text.
+fn last_tokens(text: &str, most: usize, lender: &impl Lender) -> Result<Vec<i32>, EngineError> {
+    let text = text.replace('\0', " ");
     let text = tail(text.trim(), PROMPT_BYTES);
-    if text.is_empty() {
+    if text.is_empty() || most == 0 {
         return Ok(Vec::new());
     }
     let mut tokens = lender.tokenize(&format!(" {text}"))?; // with a space, as the reference does
-    tokens.drain(..tokens.len().saturating_sub(PROMPT_TOKENS));
+    tokens.drain(..tokens.len().saturating_sub(most));
     Ok(tokens)
 }
 

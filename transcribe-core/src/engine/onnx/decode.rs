@@ -9,7 +9,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::search::{self, Found, Rules};
 use super::session::{Lease, Model};
-use super::{dtw, logits};
+use super::{dtw, logits, timestamps};
 use crate::engine::job::call::{Call, Decoded, Decoder, Token};
 use crate::engine::languages;
 use crate::engine::{CancelToken, EngineError, Search};
@@ -77,7 +77,8 @@ impl Decoder for Worker<'_> {
         first.logits.drain(..model.shape.vocabulary);
         first.attention.drain(..1);
 
-        let rules = Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations };
+        let rules =
+            Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations, timestamps: call.timestamps };
         let found = match call.search {
             _ if call.temperature > 0.0 => search::sample(&mut steps, first, &rules, call.temperature)?,
             Search::Greedy => search::greedy(&mut steps, first, draft, &rules)?,
@@ -104,8 +105,19 @@ impl Worker<'_> {
     fn place(&self, call: &Call<'_>, found: Found, no_speech: f32) -> Decoded {
         let model = self.lease.model();
         let positions = call.audio.len().div_ceil(POSITION).min(call.positions);
-        let ends = dtw::ends(&found.attention, model.aligned.len(), positions, found.tokens.len());
-        let peaks = found.attention.iter().map(|row| dtw::peak(row, model.aligned.len(), positions));
+        let numbers = found.tokens.iter().map(|chosen| chosen.token).collect();
+        let stretches = match call.timestamps {
+            true => timestamps::stretches(&model.tokens.timestamps, &found.tokens, call.audio.len() as u64),
+            false => Vec::new(),
+        };
+        // Timestamps are no text, and where the decoder looked for them is nothing to align.
+        let is_text = |chosen: &search::Chosen| !model.tokens.timestamps.contains(&chosen.token);
+        let kept = found.tokens.iter().map(is_text).chain([true]);
+        let attention: Vec<_> =
+            found.attention.into_iter().zip(kept).filter_map(|(row, kept)| kept.then_some(row)).collect();
+        let text: Vec<_> = found.tokens.into_iter().filter(is_text).collect();
+        let ends = dtw::ends(&attention, model.aligned.len(), positions, text.len());
+        let peaks = attention.iter().map(|row| dtw::peak(row, model.aligned.len(), positions));
         let token = |((chosen, end), peak): ((&search::Chosen, usize), Option<usize>)| Token {
             bytes: model.tokens.bytes(chosen.token).to_vec(),
             probability: chosen.logprob.exp().clamp(0.0, 1.0),
@@ -113,8 +125,9 @@ impl Worker<'_> {
             attended: peak.map(|position| (position * POSITION) as u64),
         };
         Decoded {
-            numbers: found.tokens.iter().map(|chosen| chosen.token).collect(),
-            tokens: found.tokens.iter().zip(ends).zip(peaks).map(token).collect(),
+            numbers,
+            tokens: text.iter().zip(ends).zip(peaks).map(token).collect(),
+            stretches,
             finished: found.finished,
             avg_logprob: found.avg_logprob,
             no_speech,
@@ -136,7 +149,9 @@ fn prefix(model: &Model, call: &Call<'_>) -> (Vec<i32>, usize) {
         tokens.push(language);
         tokens.push(if call.translate { special.translate } else { special.transcribe });
     }
-    tokens.push(special.no_timestamps);
+    if !call.timestamps {
+        tokens.push(special.no_timestamps);
+    }
     (tokens, start)
 }
 

@@ -12,6 +12,7 @@ mod logits;
 mod mel;
 mod search;
 mod session;
+mod timestamps;
 mod tokens;
 
 use std::path::Path;
@@ -130,7 +131,7 @@ impl Onnx {
             languages.iter().filter_map(|(place, _)| LANGUAGES.get(*place)).map(|(code, _)| *code).collect();
         let model = Model::new(checkpoint, precision, environment).map_err(|e| error(e.to_string()))?;
         let threads_per_job = if shape.state <= SMALL_STATE { 1 } else { usize::MAX };
-        let scope = Scope { info, languages };
+        let scope = Scope { info, languages, timestamps: true };
         let pool = Pool::new(model, max_states);
         pool.lend(1, &CancelToken::new()).map_err(|e| error(e.to_string()))?;
         Ok(Self { pool, scope, threads_per_job })
