@@ -188,6 +188,7 @@ impl Settings {
             noise_floor_dbfs: self.noise_floor,
             partials: self.partial_policy(),
             decode: self.decode()?,
+            partial_context: None,
             sentence_silence: (self.sentence_silence > 0).then(|| samples_from_ms(self.sentence_silence.into())),
             may_revise: self.revise_committed,
         })

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use output::{FinalText, JobId, JobKind, Output, PartialText, Progress, Request};
 
-use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Job, Word};
+use crate::engine::{CancelToken, ContextPolicy, DecodeOptions, EngineError, Hypothesis, Job, Search, Word};
 use crate::partials::window::ends_sentence;
 use crate::partials::PartialPolicy;
 use crate::segmenter::{ConfigError, SegmentEvent, Segmenter, SegmenterConfig};
@@ -43,6 +43,8 @@ pub struct StreamConfig {
     pub partials: PartialPolicy,
     /// How utterances are decoded.
     pub decode: DecodeOptions,
+    /// How much of the encoder's context is computed for partials; `None`: as much as for finals.
+    pub partial_context: Option<ContextPolicy>,
     /// Samples of pause, fewer than the segmenter's silence, that end an utterance which ends a sentence by then.
     pub sentence_silence: Option<u64>,
     /// Whether a final may change words that partials have committed.
@@ -56,6 +58,7 @@ impl Default for StreamConfig {
             noise_floor_dbfs: DEFAULT_NOISE_FLOOR_DBFS,
             partials: PartialPolicy::default(),
             decode: DecodeOptions::default(),
+            partial_context: None,
             sentence_silence: None,
             may_revise: false,
         }
@@ -152,7 +155,7 @@ struct Held {
 impl Stream {
     /// A stream at position 0.
     pub fn new(config: StreamConfig) -> Result<Self, ConfigError> {
-        let (final_options, partial_options) = options(&config.decode);
+        let (final_options, partial_options) = options(&config.decode, config.partial_context);
         Ok(Self {
             gate: Gate::new(config.noise_floor_dbfs),
             segmenter: Segmenter::new(config.segmenter.clone())?,
@@ -179,7 +182,7 @@ impl Stream {
 
     /// Changes how utterances are decoded and shown from now on; the running utterance's final already follows it.
     pub fn configure(&mut self, decode: DecodeOptions, partials: PartialPolicy) {
-        (self.final_options, self.partial_options) = options(&decode);
+        (self.final_options, self.partial_options) = options(&decode, self.config.partial_context);
         self.config.decode = decode;
         self.config.partials = partials;
         speaking(&mut self.pending).map(Utterance::drop_early);
@@ -612,8 +615,9 @@ impl Stream {
 }
 
 /// Options for finals, and those for partials made from them: one quick attempt.
-fn options(decode: &DecodeOptions) -> (Arc<DecodeOptions>, Arc<DecodeOptions>) {
-    let partial = DecodeOptions { fallback: false, search: crate::engine::Search::Greedy, ..decode.clone() };
+fn options(decode: &DecodeOptions, context: Option<ContextPolicy>) -> (Arc<DecodeOptions>, Arc<DecodeOptions>) {
+    let context = context.unwrap_or(decode.context);
+    let partial = DecodeOptions { fallback: false, search: Search::Greedy, context, ..decode.clone() };
     (Arc::new(decode.clone()), Arc::new(partial))
 }
 

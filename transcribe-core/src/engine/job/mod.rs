@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use self::attempts::Work;
 use self::call::{Decoder, Lender, MOST_BEAMS};
 use super::languages::{self, LANGUAGES};
-use super::{DecodeOptions, EngineError, Hypothesis, Job, ModelInfo, Search, Task};
+use super::{DecodeOptions, EngineError, Hypothesis, Job, ModelInfo, Search, Task, Timestamps};
 use crate::SAMPLE_RATE;
 
 /// Longest audio of a job, samples: Whisper's 30 s.
@@ -61,11 +61,12 @@ impl Scope {
             language: language.filter(|_| self.info.multilingual),
             prompt: &prompt,
             full_context: self.info.full_context,
+            timestamps: if self.timestamps { options.timestamps } else { Timestamps::Never },
             threads,
             cancel: &job.cancel,
         };
         if self.info.multilingual && language.is_none() {
-            let (index, probability) = decoder.detect(&work.call(work.first_context(), 0.0))?;
+            let (index, probability) = decoder.detect(&work.call(work.first_context(), 0.0, false))?;
             let code = LANGUAGES.get(index).map_or("en", |(code, _)| *code);
             tracing::debug!(language = code, probability, "language detected");
             work.language = Some(code);
@@ -80,7 +81,7 @@ impl Scope {
             let reason = "the model knows English only and can't translate; use a multilingual one (base, small, …)";
             return Err(EngineError::Options(reason.to_owned()));
         }
-        if options.timestamps && !self.timestamps {
+        if options.timestamps == Timestamps::Always && !self.timestamps {
             return Err(EngineError::Options(
                 "this engine decodes without timestamps; the one on ONNX Runtime has them".to_owned(),
             ));

@@ -1,6 +1,7 @@
 //! One job's calls: the encoder once for each context, the decoder a step at a time, tokens with times out.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use ort::memory::Allocator;
@@ -9,7 +10,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::search::{self, Found, Rules};
 use super::session::{Lease, Model};
-use super::{dtw, logits, timestamps};
+use super::{dtw, logits, timestamps, work};
 use crate::engine::job::call::{Call, Decoded, Decoder, Token};
 use crate::engine::languages;
 use crate::engine::{CancelToken, EngineError, Search};
@@ -42,6 +43,8 @@ impl<'a> Worker<'a> {
         if self.heard.as_ref().is_none_or(|heard| heard.positions != call.positions) {
             let spectrogram =
                 model.meters.mel.measure(|| model.mel.spectrogram(call.audio, FRAMES * call.positions))?;
+            let products = work::of_encoder(&model.shape, call.positions);
+            model.meters.encoder_products.fetch_add(products, Ordering::Relaxed);
             let encoder = &mut self.lease.sessions().encoder;
             self.heard = Some(
                 model
@@ -64,11 +67,15 @@ impl Decoder for Worker<'_> {
         let (mut tokens, start) = prefix(model, call);
         let prefix = tokens.len();
         let most = call.max_tokens.min(model.shape.text_context - prefix);
-        let draft = match call.search {
-            Search::Greedy if call.temperature == 0.0 => &call.draft[..call.draft.len().min(most - 1)],
-            _ => &[],
+        // One that was made with timestamps is of use without.
+        let of_use = |token: &&i32| call.timestamps || !model.tokens.timestamps.contains(token);
+        let draft: Vec<i32> = match call.search {
+            Search::Greedy if call.temperature == 0.0 => {
+                call.draft.iter().filter(of_use).take(most - 1).copied().collect()
+            }
+            _ => Vec::new(),
         };
-        tokens.extend(draft);
+        tokens.extend(&draft);
         // Whether there is speech is what the model was taught to say behind the start token.
         let wanted: Vec<i64> = [start].into_iter().chain(prefix - 1..tokens.len()).map(|row| row as i64).collect();
         let mut first = steps.step(&tokens, &State::start(model).map_err(failed)?, &wanted)?;
@@ -81,7 +88,7 @@ impl Decoder for Worker<'_> {
             Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations, timestamps: call.timestamps };
         let found = match call.search {
             _ if call.temperature > 0.0 => search::sample(&mut steps, first, &rules, call.temperature)?,
-            Search::Greedy => search::greedy(&mut steps, first, draft, &rules)?,
+            Search::Greedy => search::greedy(&mut steps, first, &draft, &rules)?,
             Search::Beam(width) => search::beam(&mut steps, first, &rules, width)?,
         };
         Ok(self.place(call, found, no_speech))
@@ -223,6 +230,8 @@ impl Steps<'_> {
         if self.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
+        let products = work::of_decoder(&self.model.shape, tokens.len(), wanted.len());
+        self.model.meters.decoder_products.fetch_add(products, Ordering::Relaxed);
         self.model.meters.decoder.measure(|| self.run(tokens, state, wanted)).map_err(failed)
     }
 

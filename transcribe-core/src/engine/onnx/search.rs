@@ -48,7 +48,7 @@ pub(super) struct Found {
     pub(super) attention: Vec<Arc<[f32]>>,
     /// Whether the end was chosen.
     pub(super) finished: bool,
-    /// Mean over the tokens, the end among them.
+    /// Mean over the tokens of text and the end.
     pub(super) avg_logprob: f32,
 }
 
@@ -59,12 +59,14 @@ struct Path {
     attention: Vec<Arc<[f32]>>,
     /// Sum of log-probabilities, that of the end among them.
     sum: f32,
+    /// How many timestamps there are, and the sum of theirs.
+    timestamps: (usize, f32),
     finished: bool,
 }
 
 impl Path {
     fn start(first: &Step) -> Self {
-        Self { tokens: Vec::new(), attention: first.attention.clone(), sum: 0.0, finished: false }
+        Self { tokens: Vec::new(), attention: first.attention.clone(), sum: 0.0, timestamps: (0, 0.0), finished: false }
     }
 
     fn choose(&mut self, token: i32, logprob: f32, rules: &Rules<'_>) {
@@ -72,6 +74,9 @@ impl Path {
         if token == rules.tokens.special.end {
             self.finished = true;
         } else {
+            if rules.tokens.timestamps.contains(&token) {
+                self.timestamps = (self.timestamps.0 + 1, self.timestamps.1 + logprob);
+            }
             self.tokens.push(Chosen { token, logprob });
         }
     }
@@ -80,8 +85,11 @@ impl Path {
         self.sum / (self.tokens.len() + usize::from(self.finished)).max(1) as f32
     }
 
+    /// A timestamp shares its probability with its neighbours: it says nothing of how sure the text is.
     fn found(self) -> Found {
-        let avg_logprob = self.avg_logprob();
+        let (count, sum) = self.timestamps;
+        let texts = self.tokens.len() - count + usize::from(self.finished);
+        let avg_logprob = (self.sum - sum) / texts.max(1) as f32;
         Found { tokens: self.tokens, attention: self.attention, finished: self.finished, avg_logprob }
     }
 }
