@@ -64,7 +64,7 @@ bench: build ## Measure speed, latency, accuracy and capacity on this machine, a
 bench-server: build ## Measure the server with 1, 8 and 32 clients that speak at the same time (5 minutes)
 	$(CARGO) run --release -p e2e-tests --bin bench -- --only server
 
-soak: build ## Run an hour of audio through a few elements and half an hour through many, and watch memory
+soak: build ## Run audio through a few elements and many, drop sessions by the thousand, and watch memory (an hour)
 	$(CARGO) run --release -p e2e-tests --bin soak
 
 install: build ## Install into PREFIX (/usr/local), DESTDIR honoured

@@ -5,8 +5,8 @@
 //! through Whisper's own text [`normalizer`]). [`rss`] watches what a process costs meanwhile.
 //!
 //! These modules don't know GStreamer or the transcriber, so that a fault there can't hide itself here; what drives the
-//! element is in the programs `bench` and `soak`, which stand beside them. The one exception is [`replay`], which drives
-//! the speech core in virtual time. Everything is deterministic: the same arguments give the same samples on every
+//! element is in the programs `bench` and `soak`, which stand beside them. The exceptions are [`replay`], which drives the
+//! speech core in virtual time, and [`sessions`], which open and drop it. Everything is deterministic: the same arguments give the same samples on every
 //! machine.
 
 // Helpers of tests: a broken fixture should stop the test where it is found.
@@ -17,6 +17,7 @@ pub mod clips;
 pub mod normalizer;
 pub mod replay;
 pub mod rss;
+pub mod sessions;
 pub mod wer;
 
 use std::path::PathBuf;

@@ -32,6 +32,20 @@ impl Footprint {
     }
 }
 
+/// Bytes that this process has allocated and not freed, where the allocator tells.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn allocated() -> Option<u64> {
+    // SAFETY: it only reads the allocator's counters, under the allocator's locks.
+    let info = unsafe { libc::mallinfo2() };
+    Some((info.uordblks + info.hblkhd) as u64)
+}
+
+/// Not to be had here.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn allocated() -> Option<u64> {
+    None
+}
+
 /// CPU time, user and system together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuTime {

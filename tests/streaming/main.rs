@@ -6,6 +6,8 @@
 // A test should stop where something is missing.
 #![allow(clippy::unwrap_used)]
 
+mod dropped;
+
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 

@@ -13,7 +13,7 @@ use transcribe_core::engine::device::Device;
 use transcribe_core::engine::onnx::{Onnx, Precision};
 use transcribe_core::engine::whisper_cpp::WhisperCpp;
 use transcribe_core::engine::{
-    CancelToken, ContextPolicy, DecodeOptions, Engine, EngineError, Hypothesis, Job, Search, Task,
+    CancelToken, ContextPolicy, DecodeOptions, Engine, EngineError, Hypothesis, Job, Search, Task, Timestamps,
 };
 
 fn onnx(precision: Precision) -> Onnx {
@@ -240,6 +240,62 @@ fn a_prompt_spells_names() {
     for odd in ["", " ", "a\0b", "naïve 漢字 😀 \u{FFFD}", &"a".repeat(100_000)] {
         assert!(!prompt(odd).is_empty(), "{:?}", odd.chars().take(20).collect::<String>());
     }
+}
+
+#[test]
+fn what_was_said_before_spells_names_behind_a_prompt() {
+    let engine = onnx(Precision::Int8);
+    let clip = &clips()[0];
+    let said = "A story of Mister Jon Dashwoode, and what Mister Jon Dashwoode did.";
+    let options = |prompt: &str| DecodeOptions {
+        prompt: Some(prompt.to_owned()),
+        previous: Some(said.to_owned()),
+        ..DecodeOptions::default()
+    };
+    assert!(decode(&engine, &clip.audio, &options("Names.")).text().contains("Dashwoode"));
+    // A prompt that takes all the tokens there are leaves none.
+    assert!(!decode(&engine, &clip.audio, &options(&"names and more ".repeat(100))).text().contains("Dashwoode"));
+}
+
+#[test]
+fn timestamps_set_segments_apart_and_leave_the_words() {
+    let engine = onnx(Precision::F32);
+    let clips = clips();
+    // Three clips in one utterance, half a second between them.
+    let pause = vec![0.0; 8_000];
+    let audio: Vec<f32> = clips[1..4].iter().flat_map(|clip| [&clip.audio[..], &pause].concat()).collect();
+    let text = clips[1..4].iter().map(|clip| clip.text.as_str()).collect::<Vec<_>>().join(" ");
+    let with = DecodeOptions { timestamps: Timestamps::Always, ..full() };
+    let (plainly, stamped) = (decode(&engine, &audio, &full()), decode(&engine, &audio, &with));
+    println!("{}\n{}", plainly.text(), stamped.text());
+    assert_eq!(plainly.segments.len(), 1);
+    assert!(stamped.segments.len() >= 3, "{:?}", stamped.segments);
+    assert!(errors(&stamped.text(), &text) <= errors(&plainly.text(), &text) + 2, "{}", stamped.text());
+    assert_sound(&stamped, &audio);
+    let mut end = 0;
+    for segment in &stamped.segments {
+        assert!(end <= segment.span.start && segment.span.start < segment.span.end, "{segment:?}");
+        assert!(segment.span.end <= audio.len() as u64, "{segment:?}");
+        // The words lie in it, by quite another measure.
+        for word in &segment.words {
+            let middle = (word.span.start + word.span.end) / 2;
+            assert!(segment.span.start <= middle + 8_000 && middle <= segment.span.end + 8_000, "{word:?} {segment:?}");
+        }
+        end = segment.span.end;
+    }
+    // A draft with timestamps changes nothing, and beams obey the rules as well.
+    let drafted = DecodeOptions { draft: stamped.tokens.clone(), ..with.clone() };
+    assert_eq!(decode(&engine, &audio, &drafted).text(), stamped.text());
+    let beams = decode(&engine, &audio, &DecodeOptions { search: Search::Beam(2), ..with.clone() });
+    assert!(beams.segments.len() >= 2 && errors(&beams.text(), &text) <= 8, "{}", beams.text());
+    // Where retries have them, the first attempt has none.
+    let retries = DecodeOptions { timestamps: Timestamps::Retries, ..full() };
+    assert_eq!(decode(&engine, &audio, &retries), plainly);
+    let theirs = tiny_en(1);
+    assert!(theirs.check(&retries).is_ok());
+    // The other engine says that it can't.
+    let Err(EngineError::Options(reason)) = theirs.check(&with) else { panic!("it is refused") };
+    assert!(reason.contains("ONNX Runtime"), "{reason}");
 }
 
 #[test]

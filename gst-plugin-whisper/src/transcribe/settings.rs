@@ -52,6 +52,7 @@ pub(super) struct Settings {
     pub(super) sentence_silence: u32,
     pub(super) beam_size: u32,
     pub(super) initial_prompt: Option<String>,
+    pub(super) condition_on_previous_text: bool,
     pub(super) context_floor: u32,
     pub(super) context_margin: u32,
     pub(super) keep_annotations: bool,
@@ -94,6 +95,7 @@ impl Default for Settings {
             sentence_silence: 0,
             beam_size: 1,
             initial_prompt: None,
+            condition_on_previous_text: false,
             context_floor: position_ms(context.floor),
             context_margin: position_ms(context.margin),
             keep_annotations: false,
@@ -120,6 +122,7 @@ impl Settings {
                 | "attention-margin"
                 | "beam-size"
                 | "initial-prompt"
+                | "condition-on-previous-text"
                 | "keep-annotations"
         )
     }
@@ -139,6 +142,7 @@ impl Settings {
             },
             search: if self.beam_size > 1 { Search::Beam(self.beam_size as usize) } else { Search::Greedy },
             prompt: self.initial_prompt.clone().filter(|p| !p.is_empty()),
+            previous: self.condition_on_previous_text.then(String::new),
             context: ContextPolicy { floor: positions(self.context_floor), margin: positions(self.context_margin) },
             guards: GuardOptions { keep_annotations: self.keep_annotations, ..GuardOptions::default() },
             ..DecodeOptions::default()
@@ -184,6 +188,7 @@ impl Settings {
             noise_floor_dbfs: self.noise_floor,
             partials: self.partial_policy(),
             decode: self.decode()?,
+            partial_context: None,
             sentence_silence: (self.sentence_silence > 0).then(|| samples_from_ms(self.sentence_silence.into())),
             may_revise: self.revise_committed,
         })
@@ -259,6 +264,7 @@ impl Settings {
             "sentence-silence" => take(value, &mut self.sentence_silence),
             "beam-size" => take(value, &mut self.beam_size),
             "initial-prompt" => self.initial_prompt = string(),
+            "condition-on-previous-text" => take(value, &mut self.condition_on_previous_text),
             "context-floor" => take(value, &mut self.context_floor),
             "context-margin" => take(value, &mut self.context_margin),
             "keep-annotations" => take(value, &mut self.keep_annotations),
@@ -298,6 +304,7 @@ impl Settings {
             "sentence-silence" => self.sentence_silence.to_value(),
             "beam-size" => self.beam_size.to_value(),
             "initial-prompt" => self.initial_prompt.to_value(),
+            "condition-on-previous-text" => self.condition_on_previous_text.to_value(),
             "context-floor" => self.context_floor.to_value(),
             "context-margin" => self.context_margin.to_value(),
             "keep-annotations" => self.keep_annotations.to_value(),
@@ -366,6 +373,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         uint("sentence-silence", "Sentence silence", "Silence that ends an utterance whose text so far ends a sentence (ms, less than min-silence; 0 = min-silence for all); needs partials or a live source", (0, 60_000), d.sentence_silence).mutable_ready().build(),
         uint("beam-size", "Beam size", "Beam width for finals (1 = greedy)", (1, 8), d.beam_size).mutable_playing().build(),
         string("initial-prompt", "Initial prompt", "Text the decoder takes for what was said before: names, spelling, style", None).mutable_playing().build(),
+        glib::ParamSpecBoolean::builder("condition-on-previous-text").nick("Condition on previous text").blurb("Let the decoder go on from the finals before: names and style stay the same over utterances, but so do errors").default_value(d.condition_on_previous_text).mutable_playing().build(),
         uint("context-floor", "Context floor", "Least audio context that the encoder computes (ms); a shorter one is faster and less accurate (30000 = the whole)", (1_000, 30_000), d.context_floor).mutable_ready().build(),
         uint("context-margin", "Context margin", "Silence that the encoder sees behind an utterance (ms)", (0, 30_000), d.context_margin).mutable_ready().build(),
         glib::ParamSpecBoolean::builder("keep-annotations").nick("Keep annotations").blurb("Keep [BLANK_AUDIO], (music) and the like").default_value(d.keep_annotations).mutable_playing().build(),

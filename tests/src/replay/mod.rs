@@ -43,8 +43,10 @@ pub struct Timed {
 pub struct Replay {
     /// All outputs in order.
     pub outputs: Vec<Timed>,
-    /// Seconds that the engine worked.
+    /// Seconds that the engine worked in the replay's time.
     pub busy: f64,
+    /// CPU seconds that it took here.
+    pub cpu: f64,
     /// Jobs that were decoded.
     pub jobs: usize,
     /// Seconds of audio in the longest of them.
@@ -94,6 +96,7 @@ impl Replay {
             player.run(detector)?;
         }
         player.replay.busy = player.worker.busy();
+        player.replay.cpu = player.worker.cpu();
         player.replay.jobs = player.worker.jobs();
         player.replay.longest = player.worker.longest();
         Ok(player.replay)

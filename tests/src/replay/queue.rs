@@ -30,17 +30,32 @@ pub(super) struct Worker {
     /// When it ended its last job.
     free: f64,
     busy: f64,
+    cpu: f64,
     jobs: usize,
     longest: f64,
 }
 
 impl Worker {
     pub(super) fn new(engine: Arc<dyn Engine>, pace: Pace) -> Self {
-        Self { engine, pace, queue: Queue::default(), running: None, free: 0.0, busy: 0.0, jobs: 0, longest: 0.0 }
+        Self {
+            engine,
+            pace,
+            queue: Queue::default(),
+            running: None,
+            free: 0.0,
+            busy: 0.0,
+            cpu: 0.0,
+            jobs: 0,
+            longest: 0.0,
+        }
     }
 
     pub(super) fn busy(&self) -> f64 {
         self.busy
+    }
+
+    pub(super) fn cpu(&self) -> f64 {
+        self.cpu
     }
 
     pub(super) fn jobs(&self) -> usize {
@@ -100,6 +115,7 @@ impl Worker {
         let result = self.engine.transcribe(std::slice::from_ref(&job), 1).pop().unwrap_or(Err(EngineError::Cancelled));
         let cost = (thread_cpu_time() - started).as_secs_f64();
         self.jobs += 1;
+        self.cpu += cost;
         self.longest = self.longest.max(task.about.audio_seconds);
         let from = task.about.since.as_secs_f64().max(self.free);
         let until = match self.pace {

@@ -81,7 +81,7 @@ fn main() {
 
 /// An engine of either kind.
 enum Loaded {
-    WhisperCpp(WhisperCpp),
+    WhisperCpp(Box<WhisperCpp>),
     Onnx(Box<Onnx>),
 }
 
@@ -90,7 +90,7 @@ impl Loaded {
         let onnx = |precision| Onnx::load(model.as_ref(), &Device::Cpu, precision, None, 1).expect("the model loads");
         match name {
             "whisper-cpp" => {
-                Self::WhisperCpp(WhisperCpp::load(model.as_ref(), &Device::Cpu, 1).expect("the model loads"))
+                Self::WhisperCpp(WhisperCpp::load(model.as_ref(), &Device::Cpu, 1).expect("the model loads").into())
             }
             "int8" => Self::Onnx(onnx(Precision::Int8).into()),
             "f32" => Self::Onnx(onnx(Precision::F32).into()),
@@ -100,7 +100,7 @@ impl Loaded {
 
     fn engine(&self) -> &dyn Engine {
         match self {
-            Self::WhisperCpp(engine) => engine,
+            Self::WhisperCpp(engine) => engine.as_ref(),
             Self::Onnx(engine) => engine.as_ref(),
         }
     }

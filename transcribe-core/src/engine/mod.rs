@@ -41,6 +41,18 @@ pub enum Search {
     Beam(usize),
 }
 
+/// Which attempts at a job have timestamps among the text, which set [segments](Hypothesis::segments) apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Timestamps {
+    /// None.
+    #[default]
+    Never,
+    /// All but the first, with engines that can.
+    Retries,
+    /// All; an error with engines that can't.
+    Always,
+}
+
 /// How much of the encoder's 30 s context is computed, in encoder positions (50 a second).
 ///
 /// The context is as long as the audio plus `margin`, at least `floor`, at most the model's own. Whisper loops where
@@ -85,6 +97,11 @@ pub struct DecodeOptions {
     pub search: Search,
     /// Text the decoder takes for what was said before: spelling of names, style. Only its last 223 tokens count.
     pub prompt: Option<String>,
+    /// What was said before this audio, for the decoder to go on from; `None` to decode each audio by itself. A stream
+    /// whose options have it fills it in. Of the tokens that count, it gets those that the prompt leaves.
+    pub previous: Option<String>,
+    /// Which attempts have timestamps among the text.
+    pub timestamps: Timestamps,
     /// How much of the encoder's context is computed at the first attempt.
     pub context: ContextPolicy,
     /// What must not be believed, and what is tried again.
@@ -103,6 +120,8 @@ impl Default for DecodeOptions {
             task: Task::Transcribe,
             search: Search::Greedy,
             prompt: None,
+            previous: None,
+            timestamps: Timestamps::default(),
             context: ContextPolicy::default(),
             guards: GuardOptions::default(),
             fallback: true,

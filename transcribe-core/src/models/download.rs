@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::checksum::Checksum;
 use super::error::{ModelError, Wanted};
 use super::ggml;
 use super::http::{Answer, Client, Failure};
@@ -14,6 +15,7 @@ use super::locate::Places;
 use super::lock::Lock;
 use super::names;
 use super::part::{Origin, Part};
+use super::repository::Entry;
 use super::Progress;
 use crate::engine::CancelToken;
 
@@ -24,9 +26,9 @@ const WORTHWHILE: u64 = 1 << 20;
 /// No Whisper model is bigger; what goes on longer would only fill the disk.
 const BIGGEST: u64 = 16 << 30;
 /// Tries when the hub was not reached at all: nobody wants to wait long to learn that there is no network.
-const TRIES_UNREACHED: u32 = 2;
+pub(super) const TRIES_UNREACHED: u32 = 2;
 /// Longest wait a server may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Between two looks at the cancel token.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -44,7 +46,7 @@ pub(super) fn download(
         return Err(ModelError::Offline { wanted: Box::new(wanted) });
     }
     let client = Client::new(hub)?;
-    let (folder, lock) = folder(places, &wanted)?;
+    let (folder, lock) = folder(places, &wanted, &Path::to_owned, &wanted.file)?;
     let lock = Lock::acquire(lock, cancel)?;
     let path = folder.join(&wanted.file);
     if !path.is_file() {
@@ -52,7 +54,8 @@ pub(super) fn download(
         let mut download = Download {
             hub,
             client: &client,
-            known: hub.digests.of(name),
+            known: hub.digests.of(name).map(|hex| Checksum::Sha256(hex.to_owned())),
+            inspect: &|path| ggml::inspect(path).map(drop),
             wanted: &wanted,
             cancel,
             progress,
@@ -68,11 +71,58 @@ pub(super) fn download(
     Ok(path)
 }
 
-/// The first folder that takes downloads, with the file to lock.
-fn folder<'a>(places: &'a Places, wanted: &Wanted) -> Result<(&'a Path, (PathBuf, std::fs::File)), ModelError> {
+/// Downloads of a folder's files.
+pub(super) struct Fetch<'a> {
+    pub(super) hub: &'a Hub,
+    pub(super) client: &'a Client<'a>,
+    pub(super) wanted: &'a Wanted,
+    pub(super) cancel: &'a CancelToken,
+}
+
+impl Fetch<'_> {
+    /// Puts a file into `folder`, unless it is there already; tells how much of it an earlier run had left.
+    pub(super) fn file(
+        &self,
+        folder: &Path,
+        entry: &Entry,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<u64, ModelError> {
+        let path = folder.join(&entry.name);
+        if path.metadata().is_ok_and(|metadata| metadata.len() == entry.size) {
+            let disk = |source| ModelError::Disk { path: path.clone(), source };
+            let here = entry.checksum.of(&path, self.cancel).map_err(disk)?.ok_or(ModelError::Cancelled)?;
+            if here == entry.checksum.hex() {
+                progress(Progress { downloaded: entry.size, total: Some(entry.size), resumed_from: entry.size });
+                return Ok(entry.size);
+            }
+        }
+        let mut download = Download {
+            hub: self.hub,
+            client: self.client,
+            known: Some(entry.checksum.clone()),
+            inspect: &|_| Ok(()), // the whole folder is looked at when it is complete
+            wanted: self.wanted,
+            cancel: self.cancel,
+            progress,
+            part: Part::of(folder, &entry.name, &self.wanted.url),
+            resumed_from: 0,
+            reached: false,
+        };
+        download.run(&path)?;
+        Ok(download.resumed_from)
+    }
+}
+
+/// The first folder that takes downloads, with the file to lock: `file`, in what `below` makes of the folder.
+pub(super) fn folder<'a>(
+    places: &'a Places,
+    wanted: &Wanted,
+    below: &dyn Fn(&Path) -> PathBuf,
+    file: &str,
+) -> Result<(&'a Path, (PathBuf, std::fs::File)), ModelError> {
     let mut tried = Vec::new();
     for folder in &places.install {
-        match Lock::prepare(folder, &wanted.file) {
+        match Lock::prepare(&below(folder), file) {
             Ok(lock) => return Ok((folder, lock)),
             Err(e) => {
                 tracing::debug!(folder = %folder.display(), error = %e, "folder takes no downloads");
@@ -87,7 +137,7 @@ fn folder<'a>(places: &'a Places, wanted: &Wanted) -> Result<(&'a Path, (PathBuf
 }
 
 /// Does `work` while another thread breaks the connections if `cancel` is set, so that no read outlasts it.
-fn watched<T>(
+pub(super) fn watched<T>(
     cancel: &CancelToken,
     client: &Client<'_>,
     work: impl FnOnce() -> Result<T, ModelError>,
@@ -106,6 +156,27 @@ fn watched<T>(
         drop(done);
         result
     })
+}
+
+/// Waits, unless it is cancelled.
+pub(super) fn pause(cancel: &CancelToken, pause: Duration) -> Result<(), ModelError> {
+    let end = Instant::now() + pause;
+    loop {
+        look(cancel)?;
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(left.min(LOOK));
+    }
+}
+
+fn look(cancel: &CancelToken) -> Result<(), ModelError> {
+    if cancel.is_cancelled() {
+        Err(ModelError::Cancelled)
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether both are known and not the same.
@@ -132,8 +203,10 @@ impl From<ModelError> for Stop {
 struct Download<'a> {
     hub: &'a Hub,
     client: &'a Client<'a>,
-    /// SHA-256 that the file has to have, where we know it ourselves.
-    known: Option<&'a str>,
+    /// What the file is known by, where we know it beforehand.
+    known: Option<Checksum>,
+    /// Whether the verified file can be used.
+    inspect: &'a dyn Fn(&Path) -> Result<(), ModelError>,
     wanted: &'a Wanted,
     cancel: &'a CancelToken,
     progress: &'a mut dyn FnMut(Progress),
@@ -194,8 +267,7 @@ impl Download<'_> {
     }
 
     fn attempt(&mut self) -> Result<(), Stop> {
-        let known = self.known.or(self.part.origin().digest.as_deref());
-        if self.part.complete() && known.is_some() {
+        if self.part.complete() && (self.known.is_some() || self.part.origin().digest.is_some()) {
             self.tell();
             return Ok(());
         }
@@ -268,10 +340,10 @@ impl Download<'_> {
 
     /// Whether the file could be accepted at all, before gigabytes of it are fetched.
     fn check_announced(&self, answer: &Answer) -> Result<(), ModelError> {
-        match (self.known, &answer.digest) {
+        match (&self.known, &answer.digest) {
             (None, None) => Err(ModelError::Unverifiable { wanted: self.wanted() }),
-            (Some(known), Some(announced)) if !known.eq_ignore_ascii_case(announced) => {
-                Err(ModelError::WrongFile { wanted: self.wanted(), expected: known.into(), got: announced.clone() })
+            (Some(Checksum::Sha256(known)), Some(announced)) if !known.eq_ignore_ascii_case(announced) => {
+                Err(ModelError::WrongFile { wanted: self.wanted(), expected: known.clone(), got: announced.clone() })
             }
             _ if answer.total().is_some_and(|total| total > BIGGEST) => Err(self.unusable("it is far too big".into())),
             _ => Ok(()),
@@ -307,16 +379,16 @@ impl Download<'_> {
 
     /// Checks digest and content; what fails is removed.
     fn verify(&mut self, path: &Path) -> Result<(), ModelError> {
-        let origin = self.part.origin();
-        let Some(expected) = self.known.map(str::to_string).or_else(|| origin.digest.clone()) else {
+        let announced = || self.part.origin().digest.clone().map(Checksum::Sha256);
+        let Some(expected) = self.known.clone().or_else(announced) else {
             return Err(ModelError::Unverifiable { wanted: self.wanted() });
         };
-        let got = self.part.sha256(self.cancel)?;
-        if !got.eq_ignore_ascii_case(&expected) {
+        let got = self.part.digest(&expected, self.cancel)?;
+        if !got.eq_ignore_ascii_case(expected.hex()) {
             self.part.discard();
-            return Err(ModelError::WrongDigest { path: path.into(), expected, got });
+            return Err(ModelError::WrongDigest { path: path.into(), expected: expected.hex().into(), got });
         }
-        ggml::inspect(self.part.path()).map(drop).map_err(|error| {
+        (self.inspect)(self.part.path()).map_err(|error| {
             self.part.discard();
             error.at(path)
         })
@@ -328,23 +400,11 @@ impl Download<'_> {
     }
 
     fn pause(&self, pause: Duration) -> Result<(), ModelError> {
-        let end = Instant::now() + pause;
-        loop {
-            self.look()?;
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            thread::sleep(left.min(LOOK));
-        }
+        self::pause(self.cancel, pause)
     }
 
     fn look(&self) -> Result<(), ModelError> {
-        if self.cancel.is_cancelled() {
-            Err(ModelError::Cancelled)
-        } else {
-            Ok(())
-        }
+        look(self.cancel)
     }
 
     fn with_gain(&self, reason: String) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The name is not one of [`names`](super::names).
-    #[error("no model is called '{name}'{}; known are: {}; or give the path of a ggml file", or_meant(close), super::names().collect::<Vec<_>>().join(", "))]
+    #[error("no model is called '{name}'{}; known are: {}; or give the path of a ggml file or a folder, or a repository of the hub as openai/whisper-tiny", or_meant(close), super::names().collect::<Vec<_>>().join(", "))]
     UnknownName {
         /// As asked for.
         name: String,
@@ -61,6 +61,19 @@ pub enum ModelError {
         /// HTTP status.
         status: u16,
     },
+    /// The hub has no such repository, or shows it to nobody who may not read it.
+    #[error(
+        "there is neither a path '{}' nor a model of that name on the hub ({status} for {}): check the name; if it is \
+         private, {}", wanted.name, wanted.url, token_mend(*token_sent)
+    )]
+    NoRepository {
+        /// What was to be downloaded.
+        wanted: Box<Wanted>,
+        /// HTTP status.
+        status: u16,
+        /// Whether a token went along.
+        token_sent: bool,
+    },
     /// The hub wants a (better) token.
     #[error("the hub refuses the model '{}' ({status} for {}): {}", wanted.name, wanted.url, token_mend(*token_sent))]
     Denied {
@@ -105,14 +118,14 @@ pub enum ModelError {
     },
     /// The downloaded file is damaged or another one; it was removed.
     #[error(
-        "the download {path} was damaged and is removed: its SHA-256 ought to be {expected} and is {got}; try again"
+        "the download {path} was damaged and is removed: its digest ought to be {expected} and is {got}; try again"
     )]
     WrongDigest {
         /// The file, removed.
         path: PathBuf,
-        /// SHA-256 the file ought to have.
+        /// Digest the file ought to have: SHA-256, or SHA-1 as git computes it for small files.
         expected: String,
-        /// SHA-256 it had.
+        /// Digest it had.
         got: String,
     },
     /// A file on disk has the name of an official one and other bytes.

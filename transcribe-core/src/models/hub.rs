@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::locate::{hub_home, set};
 use super::names;
+use super::repository::Repository;
 
 /// Where the hub is unless `HF_ENDPOINT` says otherwise.
 const ENDPOINT: &str = "https://huggingface.co";
@@ -50,6 +51,21 @@ impl Hub {
             digests: Digests::Official,
             patience: Patience::default(),
         }
+    }
+
+    /// The address of a repository's page.
+    pub(super) fn page(&self, repository: &Repository) -> String {
+        format!("{}/{repository}", self.endpoint.trim_end_matches('/'))
+    }
+
+    /// The address of the list of a repository's files, with what each is known by.
+    pub(super) fn list_of(&self, repository: &Repository) -> String {
+        format!("{}/api/models/{repository}/revision/main?blobs=true", self.endpoint.trim_end_matches('/'))
+    }
+
+    /// The address of a repository's file at a revision.
+    pub(super) fn file_of(&self, repository: &Repository, revision: &str, file: &str) -> String {
+        format!("{}/resolve/{revision}/{file}", self.page(repository))
     }
 
     /// The address of `file`.

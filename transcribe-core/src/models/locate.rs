@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
+use super::repository::{has_weights, Repository};
 use super::{names, DEFAULT_MODEL};
 
 /// Folder of the models below a data folder.
@@ -57,6 +58,24 @@ impl Places {
         Self { folders, hub_caches, install }
     }
 
+    /// Where it is, if some place has it; a path is where it says.
+    pub(super) fn find_asked(&self, asked: &Asked) -> Option<PathBuf> {
+        match asked {
+            Asked::Path(path) => Some(path.clone()),
+            Asked::Name(name) => self.find(name),
+            Asked::Repository(repository) => self.find_repository(repository),
+        }
+    }
+
+    /// The folder of a repository.
+    fn find_repository(&self, repository: &Repository) -> Option<PathBuf> {
+        let mut in_folders = self.folders.iter().map(|folder| repository.below(folder));
+        let cached = |cache: &PathBuf| in_hub_cache(&cache.join(repository.in_cache())).find(|path| has_weights(path));
+        let path = in_folders.find(|path| path.is_dir()).or_else(|| self.hub_caches.iter().find_map(cached))?;
+        tracing::info!(model = %repository, path = %path.display(), "model found");
+        Some(path)
+    }
+
     /// The file of `model`, a canonical name, if some place has it.
     ///
     /// The default model is also satisfied by its bundled quantised file, once no place has the full weights.
@@ -73,34 +92,51 @@ impl Places {
     fn find_exactly(&self, model: &str) -> Option<PathBuf> {
         let file = names::file_name(model);
         let in_folders = self.folders.iter().map(|folder| folder.join(&file)).find(|path| path.is_file());
-        in_folders.or_else(|| self.hub_caches.iter().find_map(|cache| in_hub_cache(cache, &file)))
+        let cached = |cache: &PathBuf| {
+            in_hub_cache(&cache.join(IN_HUB_CACHE)).map(|snapshot| snapshot.join(&file)).find(|path| path.is_file())
+        };
+        in_folders.or_else(|| self.hub_caches.iter().find_map(cached))
     }
 }
 
-/// `file` in a Hugging Face cache: of the revision that `main` was at, else of any.
-fn in_hub_cache(cache: &Path, file: &str) -> Option<PathBuf> {
-    let repository = cache.join(IN_HUB_CACHE);
+/// The revisions of a repository's folder in a Hugging Face cache, first the one that `main` was at.
+fn in_hub_cache(repository: &Path) -> impl Iterator<Item = PathBuf> {
     let snapshots = repository.join("snapshots");
     let main = fs::read_to_string(repository.join("refs/main")).ok().map(|revision| snapshots.join(revision.trim()));
-    let mut others: Vec<PathBuf> = fs::read_dir(&snapshots).ok()?.flatten().map(|entry| entry.path()).collect();
+    let others = fs::read_dir(&snapshots).into_iter().flatten().flatten();
+    let mut others: Vec<PathBuf> = others.map(|entry| entry.path()).collect();
     others.sort();
-    main.into_iter().chain(others).map(|snapshot| snapshot.join(file)).find(|path| path.is_file())
+    main.into_iter().chain(others)
 }
 
-/// The path meant by `model`, or `None` if it is a name: a path has a separator, ends in `.bin`, is a file, or is a folder
-/// that isn't called as a model is.
-pub(super) fn as_path(model: &str) -> Result<Option<PathBuf>, ModelError> {
+/// What is meant by what a user asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A file or folder.
+    Path(PathBuf),
+    /// A model by its canonical name.
+    Name(&'static str),
+    /// A folder on the hub.
+    Repository(Repository),
+}
+
+/// What `model` means. A path has a separator, ends in `.bin`, is a file, or is a folder that isn't called as a model is;
+/// but what isn't there and looks like a repository's name is one.
+pub(super) fn asked(model: &str) -> Result<Asked, ModelError> {
     let path = PathBuf::from(model);
     let is_bin = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
     if path.is_file() || path.is_dir() && names::canonical(model).is_err() {
-        return Ok(Some(path));
+        return Ok(Asked::Path(path));
     }
     if !is_bin && !model.contains(std::path::is_separator) {
-        return Ok(None);
+        return names::canonical(model).map(Asked::Name);
     }
     // What exists but is no file is the inspection's to explain.
     if path.exists() {
-        return Ok(Some(path));
+        return Ok(Asked::Path(path));
+    }
+    if let Some(repository) = Repository::parse(model) {
+        return Ok(Asked::Repository(repository));
     }
     let known = path.file_name().and_then(|file| file.to_str()).and_then(names::named_by_file);
     let hint = match known {
@@ -192,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn repositories_are_folders_of_their_owners_or_in_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        let places = Places { folders: vec![at("a")], hub_caches: vec![at("hub")], install: vec![] };
+        let find = || places.find_asked(&asked("openai/whisper-tiny").unwrap());
+        let snapshots = at("hub/models--openai--whisper-tiny/snapshots");
+        touch(&snapshots.join("111/config.json"));
+        assert_eq!(find(), None, "without weights it is of no use");
+        touch(&snapshots.join("222/model.safetensors"));
+        assert_eq!(find(), Some(snapshots.join("222")));
+        touch(&at("a/openai/whisper-tiny/model.safetensors"));
+        assert_eq!(find(), Some(at("a/openai/whisper-tiny")));
+    }
+
+    #[test]
     fn the_bundled_file_does_for_the_default_only_and_only_last() {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);
@@ -209,13 +260,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some-model");
         fs::write(&file, b"x").unwrap();
-        assert_eq!(as_path(file.to_str().unwrap()).unwrap(), Some(file));
-        assert_eq!(as_path("tiny.en").unwrap(), None);
-        assert_eq!(as_path("nonsense").unwrap(), None);
+        assert_eq!(asked(file.to_str().unwrap()).unwrap(), Asked::Path(file));
+        assert_eq!(asked("tiny.en").unwrap(), Asked::Name("tiny.en"));
+        assert!(matches!(asked("nonsense"), Err(ModelError::UnknownName { .. })));
         // A folder is handed on: the inspection says whether it is a model.
-        assert!(as_path(dir.path().to_str().unwrap()).unwrap().is_some());
-        assert!(matches!(as_path("./tiny.en"), Err(ModelError::Missing { .. })));
-        let message = as_path("ggml-tiny.en.bin").unwrap_err().to_string();
+        assert_eq!(asked(dir.path().to_str().unwrap()).unwrap(), Asked::Path(dir.path().to_owned()));
+        assert!(matches!(asked("./tiny.en"), Err(ModelError::Missing { .. })));
+        assert!(matches!(asked("openai/whisper-tiny.en").unwrap(), Asked::Repository(_)));
+        assert!(matches!(asked("models/ggml-nonsense.bin"), Err(ModelError::Missing { .. })));
+        let message = asked("ggml-tiny.en.bin").unwrap_err().to_string();
         assert!(message.contains("by its name, 'tiny.en'"), "{message}");
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! A path has a separator, ends in `.bin`, or is a file or folder; anything else is one of [`names`]. A name stands for
 //! the file `ggml-<name>.bin`, looked for in the folders of [`Places`] and otherwise downloaded once from the Hugging
-//! Face [`Hub`]. Whatever is found is checked by [`checkpoint::inspect`] first. The default model is also satisfied by its
+//! Face [`Hub`]. `owner/name`, unless it is a path that exists, stands likewise for a folder of a repository there. Whatever is found is checked by [`checkpoint::inspect`] first. The default model is also satisfied by its
 //! bundled quantised file, `ggml-tiny.en-q8_0.bin`, where no full `ggml-tiny.en.bin` lies.
 
 pub mod checkpoint;
+mod checksum;
 mod ctranslate2;
 mod download;
 mod error;
@@ -21,13 +22,16 @@ mod lock;
 mod names;
 mod numbers;
 mod part;
+mod pull;
 mod reader;
+mod repository;
 mod verify;
 
 use std::path::PathBuf;
 
 pub use self::error::{ModelError, Wanted};
 pub use self::hub::{Digests, Hub, Patience, Proxies, Token};
+use self::locate::Asked;
 pub use self::locate::Places;
 pub use self::names::names;
 pub use self::verify::Verified;
@@ -80,9 +84,12 @@ impl Registry {
         cancel: &CancelToken,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<PathBuf, ModelError> {
-        let path = match self.locate(model)? {
-            Some(path) => path,
-            None => download::download(&self.hub, &self.places, names::canonical(model)?, cancel, progress)?,
+        let asked = locate::asked(model)?;
+        let path = match (self.places.find_asked(&asked), &asked) {
+            (Some(path), _) => path,
+            (None, Asked::Path(path)) => path.clone(),
+            (None, Asked::Name(name)) => download::download(&self.hub, &self.places, name, cancel, progress)?,
+            (None, Asked::Repository(name)) => pull::pull(&self.hub, &self.places, name, cancel, progress)?,
         };
         checkpoint::inspect(&path)?;
         Ok(path)
@@ -90,10 +97,7 @@ impl Registry {
 
     /// The file or folder of `model` if it is on this machine, not yet inspected. Never uses the network.
     pub fn locate(&self, model: &str) -> Result<Option<PathBuf>, ModelError> {
-        match locate::as_path(model)? {
-            Some(path) => Ok(Some(path)),
-            None => Ok(self.places.find(names::canonical(model)?)),
-        }
+        Ok(self.places.find_asked(&locate::asked(model)?))
     }
 
     /// Checks all of the file or folder of `model`, if it is on this machine: its structure, and its SHA-256 where that is

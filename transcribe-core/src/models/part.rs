@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum::Checksum;
 use super::error::ModelError;
-use super::verify;
 use crate::engine::CancelToken;
 
 /// What the hub said of the file when the part was begun; by this a later answer is known to be of the same file.
@@ -95,9 +95,9 @@ impl Part {
         Ok(())
     }
 
-    /// SHA-256 of what is here, read back from the disk.
-    pub(super) fn sha256(&self, cancel: &CancelToken) -> Result<String, ModelError> {
-        verify::sha256(&self.path, cancel).map_err(|source| self.disk(source))?.ok_or(ModelError::Cancelled)
+    /// The digest of this kind of what is here, read back from the disk.
+    pub(super) fn digest(&self, kind: &Checksum, cancel: &CancelToken) -> Result<String, ModelError> {
+        kind.of(&self.path, cancel).map_err(|source| self.disk(source))?.ok_or(ModelError::Cancelled)
     }
 
     /// Gives the finished part its final name, so that it is there whole or not at all.

@@ -1,11 +1,8 @@
 //! Whether a model on disk is whole, and the one that its name says.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
+use super::checksum::sha256;
 use super::error::ModelError;
 use super::hub::Digests;
 use super::{checkpoint, names};
@@ -38,23 +35,4 @@ pub(super) fn verify(path: &Path, digests: &Digests, cancel: &CancelToken) -> Re
         got if got == BUNDLED => Ok(Verified::Bundled),
         got => Err(ModelError::NotOfficial { path: path.to_owned(), expected: expected.to_owned(), got }),
     }
-}
-
-/// SHA-256 of a file in lower-case hex; nothing if it was cancelled.
-pub(super) fn sha256(path: &Path, cancel: &CancelToken) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        if cancel.is_cancelled() {
-            return Ok(None);
-        }
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => hash.update(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }

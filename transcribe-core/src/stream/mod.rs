@@ -7,6 +7,7 @@
 
 mod audio;
 mod output;
+mod previous;
 mod utterance;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 pub use output::{FinalText, JobId, JobKind, Output, PartialText, Progress, Request};
 
-use crate::engine::{CancelToken, DecodeOptions, EngineError, Hypothesis, Job, Word};
+use crate::engine::{CancelToken, ContextPolicy, DecodeOptions, EngineError, Hypothesis, Job, Search, Word};
 use crate::partials::window::ends_sentence;
 use crate::partials::PartialPolicy;
 use crate::segmenter::{ConfigError, SegmentEvent, Segmenter, SegmenterConfig};
@@ -23,6 +24,7 @@ use crate::vad::gate::{Gate, DEFAULT_NOISE_FLOOR_DBFS};
 use crate::vad::{Lane, Memory, FRAME};
 use crate::{samples_from_ms, Position};
 use audio::AudioBuffer;
+use previous::Previous;
 use utterance::{Early, State, Utterance};
 
 /// Progress is reported at least this often while audio comes in.
@@ -41,6 +43,8 @@ pub struct StreamConfig {
     pub partials: PartialPolicy,
     /// How utterances are decoded.
     pub decode: DecodeOptions,
+    /// How much of the encoder's context is computed for partials; `None`: as much as for finals.
+    pub partial_context: Option<ContextPolicy>,
     /// Samples of pause, fewer than the segmenter's silence, that end an utterance which ends a sentence by then.
     pub sentence_silence: Option<u64>,
     /// Whether a final may change words that partials have committed.
@@ -54,6 +58,7 @@ impl Default for StreamConfig {
             noise_floor_dbfs: DEFAULT_NOISE_FLOOR_DBFS,
             partials: PartialPolicy::default(),
             decode: DecodeOptions::default(),
+            partial_context: None,
             sentence_silence: None,
             may_revise: false,
         }
@@ -133,12 +138,24 @@ pub struct Stream {
     early_finals: bool,
     /// End of the audio in the latest final or early job.
     asked: Position,
+    /// What the decoder goes on from, if it is to.
+    previous: Previous,
+    /// The final that waits for the text of the utterance before it, and those behind it.
+    held: VecDeque<Held>,
+}
+
+/// A final that isn't asked for yet.
+struct Held {
+    id: JobId,
+    job: Job,
+    age: u64,
+    new: u64,
 }
 
 impl Stream {
     /// A stream at position 0.
     pub fn new(config: StreamConfig) -> Result<Self, ConfigError> {
-        let (final_options, partial_options) = options(&config.decode);
+        let (final_options, partial_options) = options(&config.decode, config.partial_context);
         Ok(Self {
             gate: Gate::new(config.noise_floor_dbfs),
             segmenter: Segmenter::new(config.segmenter.clone())?,
@@ -158,12 +175,14 @@ impl Stream {
             least_partial_interval: 0,
             early_finals: false,
             asked: 0,
+            previous: Previous::default(),
+            held: VecDeque::new(),
         })
     }
 
     /// Changes how utterances are decoded and shown from now on; the running utterance's final already follows it.
     pub fn configure(&mut self, decode: DecodeOptions, partials: PartialPolicy) {
-        (self.final_options, self.partial_options) = options(&decode);
+        (self.final_options, self.partial_options) = options(&decode, self.config.partial_context);
         self.config.decode = decode;
         self.config.partials = partials;
         speaking(&mut self.pending).map(Utterance::drop_early);
@@ -233,6 +252,8 @@ impl Stream {
         }
         self.epoch += 1;
         self.carried.clear();
+        self.previous = Previous::default();
+        self.held.clear();
         self.segmenter.finish(self.segmenter.position());
         while self.segmenter.poll().is_some() {}
         self.segmenter.resume(end);
@@ -426,7 +447,28 @@ impl Stream {
         let new = claim(&mut self.asked, &audio);
         u.state = State::Decoding { cancel: job.cancel.clone(), audio, forced, job: JobKind::Final };
         let id = JobId { epoch: self.epoch, utterance: number, kind: JobKind::Final };
-        self.requests.push_back(Request::Decode { id, job, age, new });
+        self.held.push_back(Held { id, job, age, new });
+        self.release();
+    }
+
+    /// Asks for finals that wait for nothing: all of them, or where the decoder goes on from what was said before, the
+    /// first.
+    fn release(&mut self) {
+        while let Some(held) = self.held.front() {
+            if held.job.options.previous.is_some() && self.is_behind_another(held.id.utterance) {
+                break;
+            }
+            let Some(Held { id, mut job, age, new }) = self.held.pop_front() else { break };
+            if let Some(u) = numbered(&mut self.pending, id.utterance) {
+                job.options = u.going_on_from(&self.previous, &job.options);
+            }
+            self.requests.push_back(Request::Decode { id, job, age, new });
+        }
+    }
+
+    /// Whether an utterance before this one has no final yet.
+    fn is_behind_another(&self, number: u64) -> bool {
+        self.utterances().any(|u| u.number < number)
     }
 
     /// In a pause, the final is made before it is known that the utterance ends here: where it does, nobody waits for
@@ -444,9 +486,14 @@ impl Stream {
         if !self.early_finals && self.config.partials.interval().is_none() {
             return;
         }
+        let number = u.number;
+        if self.final_options.previous.is_some() && self.is_behind_another(number) {
+            return; // It is asked again with the next frame.
+        }
+        let Some(u) = speaking(&mut self.pending) else { return };
         let audio = u.window..audio.end;
         let job = Job {
-            options: self.final_options.clone(),
+            options: u.going_on_from(&self.previous, &self.final_options),
             audio: self.audio.slice(audio.clone()),
             cancel: CancelToken::new(),
         };
@@ -470,7 +517,8 @@ impl Stream {
         let now = self.segmenter.position();
         let Some(u) = speaking(&mut self.pending).filter(|u| now >= u.asked + interval) else { return };
         u.asked = now;
-        let (audio, options, cancel) = (u.window..now, u.partial_options(&self.partial_options), u.partials.clone());
+        let options = u.partial_options(&u.going_on_from(&self.previous, &self.partial_options));
+        let (audio, cancel) = (u.window..now, u.partials.clone());
         let kind = JobKind::Partial { from: audio.start, end: audio.end };
         let id = JobId { epoch: self.epoch, utterance: u.number, kind };
         let job = Job { audio: self.audio.slice(audio), options, cancel };
@@ -536,12 +584,16 @@ impl Stream {
                 }
                 Some(Pending::Utterance(utterance)) => {
                     if let State::Done(output) = utterance.state {
+                        if let Output::Final(FinalText { hypothesis, speech, .. }) = &output {
+                            self.previous.add(hypothesis, speech);
+                        }
                         self.outputs.push_back(output);
                     }
                 }
                 None => break,
             }
         }
+        self.release();
         self.report_progress();
     }
 
@@ -563,8 +615,9 @@ impl Stream {
 }
 
 /// Options for finals, and those for partials made from them: one quick attempt.
-fn options(decode: &DecodeOptions) -> (Arc<DecodeOptions>, Arc<DecodeOptions>) {
-    let partial = DecodeOptions { fallback: false, search: crate::engine::Search::Greedy, ..decode.clone() };
+fn options(decode: &DecodeOptions, context: Option<ContextPolicy>) -> (Arc<DecodeOptions>, Arc<DecodeOptions>) {
+    let context = context.unwrap_or(decode.context);
+    let partial = DecodeOptions { fallback: false, search: Search::Greedy, context, ..decode.clone() };
     (Arc::new(decode.clone()), Arc::new(partial))
 }
 

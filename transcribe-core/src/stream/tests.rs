@@ -475,3 +475,59 @@ proptest! {
         prop_assert!(matches!(rig.outputs.iter().rfind(|o| !matches!(o, Output::Progress(_))), Some(Output::Marker(99))));
     }
 }
+
+/// Takes the result of the only job there is, and tells what its decoder went on from.
+fn heard(rig: &mut Rig, temperature: f32) -> Option<String> {
+    assert_eq!(rig.jobs.len(), 1, "a final waits for the one before it");
+    let (id, job) = rig.jobs.remove(0);
+    rig.stream.push_result(id, Ok(Hypothesis { temperature, ..hypothesis(&job) }));
+    rig.run();
+    job.options.previous.clone()
+}
+
+#[test]
+fn the_decoder_goes_on_from_finals_if_it_is_to() {
+    let decode = DecodeOptions { previous: Some(String::new()), ..DecodeOptions::default() };
+    let mut rig = Rig::new(StreamConfig { decode, ..config() });
+    rig.prompt = false;
+    // All is said before the first result is there.
+    rig.push(&talk(&[0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]));
+    assert_eq!(heard(&mut rig, 0.0).as_deref(), Some(""));
+    let first = rig.finals()[0].3.clone();
+    assert_eq!(heard(&mut rig, 0.8), Some(first), "the text of the final before");
+    assert_eq!(heard(&mut rig, 0.0).as_deref(), Some(""), "a guess is nothing to go on from");
+    let third = rig.finals()[2].3.clone();
+    assert_eq!(heard(&mut rig, 0.0), Some(third));
+    assert_eq!(rig.finals().iter().map(|f| f.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    // A reset forgets it.
+    rig.push(&talk(&[0.5, 1.0, 0.1]));
+    rig.stream.reset();
+    rig.push(&talk(&[0.5, 1.0, 1.0]));
+    assert_eq!(heard(&mut rig, 0.0).as_deref(), Some(""));
+    // Nor does it go on from finals unless it is told to.
+    rig.stream.configure(DecodeOptions::default(), PartialPolicy::None);
+    rig.push(&talk(&[0.5, 1.0, 1.0]));
+    assert_eq!(heard(&mut rig, 0.0), None);
+}
+
+#[test]
+fn an_early_final_waits_for_the_text_before_it_and_partials_do_not() {
+    let decode = DecodeOptions { previous: Some(String::new()), ..DecodeOptions::default() };
+    let partials = PartialPolicy::Interval { every: samples_from_ms(500) };
+    let mut rig = Rig::new(StreamConfig { decode, partials, ..config() });
+    rig.prompt = false;
+    rig.push(&talk(&[0.5, 1.0, 1.0, 1.3]));
+    let kinds = |rig: &Rig| rig.jobs.iter().map(|(id, _)| (id.utterance, id.kind)).collect::<Vec<_>>();
+    assert!(kinds(&rig).iter().any(|(utterance, kind)| *utterance == 1 && matches!(kind, JobKind::Partial { .. })));
+    rig.push(&talk(&[0.3]));
+    let early =
+        |rig: &Rig| kinds(rig).iter().filter(|(u, kind)| *u == 1 && matches!(kind, JobKind::Early { .. })).count();
+    assert_eq!(early(&rig), 0);
+    let first = rig.jobs.iter().position(|(id, _)| id.utterance == 0).unwrap();
+    let (id, job) = rig.jobs.remove(first);
+    rig.stream.push_result(id, Ok(hypothesis(&job)));
+    rig.push(&talk(&[0.05]));
+    assert_eq!(early(&rig), 1);
+    let (_, job) = rig.jobs.iter().find(|(id, _)| matches!(id.kind, JobKind::Early { .. })).unwrap();
+    assert_eq!(job.options.previous.as_deref(), Some(&*rig.finals()[0].3));
+}

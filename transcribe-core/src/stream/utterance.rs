@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::audio::AudioBuffer;
 use super::output::{FinalText, JobKind, Output, PartialText};
+use super::previous::Previous;
 use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Word};
 use crate::partials::{window, PartialPolicy, Policy, View};
 use crate::Position;
@@ -119,6 +120,16 @@ impl Utterance {
         if let State::Decoding { cancel, .. } = &self.state {
             cancel.cancel();
         }
+    }
+
+    /// `base` with what was said before, if the decoder is to go on from it. (Not so where audio was let go: what was said
+    /// in it is missing between the two.)
+    pub(super) fn going_on_from(&self, previous: &Previous, base: &Arc<DecodeOptions>) -> Arc<DecodeOptions> {
+        if base.previous.is_none() {
+            return base.clone();
+        }
+        let text = if self.window == self.audio_start { previous.text(self.speech.start) } else { String::new() };
+        Arc::new(DecodeOptions { previous: Some(text), ..(**base).clone() })
     }
 
     /// `base` for a partial of this utterance: the language is known once a hypothesis has shown it, and the last

@@ -8,11 +8,13 @@ mod driver;
 
 mod capacity;
 mod crowd;
+mod decoding;
 mod delay;
 mod engines;
 mod fairness;
 mod floor;
 mod growth;
+mod kinds;
 mod lines;
 mod live;
 mod machine;
@@ -20,6 +22,7 @@ mod many;
 mod measure;
 mod memory;
 mod outcome;
+mod partials;
 mod peer;
 mod peers;
 mod plot;
@@ -94,6 +97,10 @@ enum Section {
     Capacity,
     /// When words appear and whether they stay, by policy and interval.
     Delay,
+    /// What timestamps, previous text and beams do to accuracy and cost.
+    Decoding,
+    /// What a shorter context for partials, or fewer of them, does to delay, flicker, accuracy and cost.
+    Partials,
     /// How cost grows with the length of an utterance and the number of streams.
     Growth,
     /// Two hundred streams in which nobody speaks.
@@ -144,6 +151,8 @@ fn measure(section: Section, args: &Args) -> Result<()> {
         Section::Many => many::measure(args.quick),
         Section::Capacity => capacity::measure(&args.peers, &args.models, args.quick),
         Section::Delay => delay::measure(args.quick),
+        Section::Decoding => decoding::measure(args.quick),
+        Section::Partials => partials::measure(args.quick),
         Section::Growth => growth::measure(args.quick),
         Section::Silent => silent::measure(args.quick),
         Section::Fairness => fairness::measure(args.quick),

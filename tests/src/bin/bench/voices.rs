@@ -6,6 +6,7 @@
 use anyhow::Result;
 use e2e_tests::audio::samples;
 use e2e_tests::clips::{all, Clip, Composition};
+use e2e_tests::rss::CpuTime;
 use transcribe_core::stream::{Output, Stream, StreamConfig};
 use transcribe_core::vad::{self, Vad, VadKind, FRAME};
 
@@ -74,6 +75,14 @@ fn later(voice: &Voice, seconds: f64) -> Voice {
     let shift =
         |u: &Utterance| Utterance { start: u.start + seconds, end: u.end + seconds, decided: u.decided + seconds };
     Voice { signal, utterances: voice.utterances.iter().map(shift).collect() }
+}
+
+/// CPU seconds that it takes to find the utterances of a signal.
+pub(crate) fn listening(signal: &Composition) -> Result<f64> {
+    let mut detector = vad::load(VadKind::Silero, None)?;
+    let start = CpuTime::own();
+    utterances(signal, detector.as_mut())?;
+    Ok(CpuTime::own().since(&start).own.as_secs_f64())
 }
 
 /// Runs the stream's sans-IO core over the signal and notes when it takes an utterance for finished.

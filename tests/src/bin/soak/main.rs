@@ -6,6 +6,7 @@ mod driver;
 
 mod account;
 mod life;
+mod turns;
 mod watch;
 
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use watch::Watch;
 const ROUNDS: u64 = 4;
 
 /// Runs speech, noise and silence through elements and looks for leaks and lost text: an hour through a few of them, and
-/// half an hour through many at once.
+/// half an hour through many at once. Then 10,000 sessions are opened and dropped in turn.
 #[derive(Debug, Parser)]
 struct Args {
     /// Only one part, with so many minutes of audio, all elements together.
@@ -33,6 +34,9 @@ struct Args {
     /// Only one part, with so many elements at once.
     #[arg(long)]
     streams: Option<u64>,
+    /// Only the last part, with so many sessions.
+    #[arg(long, conflicts_with_all = ["minutes", "streams"])]
+    sessions: Option<u64>,
     /// What all random choices depend on.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -50,6 +54,9 @@ struct Part {
     piece: f64,
 }
 
+/// Sessions that are dropped in turn.
+const SESSIONS: u64 = 10_000;
+
 const FEW: Part = Part { minutes: 60.0, streams: 4, piece: 30.0 };
 /// Each has a quarter of a minute in a round, and is to be flushed, ended and stopped in it all the same.
 const MANY: Part = Part { minutes: 30.0, streams: 32, piece: 6.0 };
@@ -57,6 +64,7 @@ const MANY: Part = Part { minutes: 30.0, streams: 32, piece: 6.0 };
 impl Args {
     fn parts(&self) -> Vec<Part> {
         match (self.minutes, self.streams) {
+            _ if self.sessions.is_some() => Vec::new(),
             (None, None) => vec![FEW, MANY],
             (minutes, streams) => {
                 let like = if streams.is_some_and(|streams| streams >= MANY.streams) { MANY } else { FEW };
@@ -75,6 +83,11 @@ fn main() -> Result<ExitCode> {
     for part in args.parts() {
         println!("{} minutes of audio through {} elements at once", part.minutes, part.streams);
         broken.extend(run(part, &args, &signal)?);
+    }
+    let whole = args.minutes.is_none() && args.streams.is_none();
+    if let Some(count) = args.sessions.or(whole.then_some(SESSIONS)) {
+        println!("{count} sessions in turn");
+        broken.extend(turns::run(count, args.seed, args.tolerance << 20, &signal)?);
     }
     for line in &broken {
         println!("BROKEN: {line}");

@@ -1,4 +1,4 @@
-//! Memory and threads of this process between the rounds, when all elements are gone: what is left then has leaked.
+//! Memory and threads of this process between the rounds, when all elements and models are gone: what is left then has leaked.
 //!
 //! Where the allocator tells (glibc), what counts is the memory that was allocated and not freed. Resident memory is
 //! shown beside it: glibc keeps freed memory in an arena for each thread, so that it goes up and down by the size of a
@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e_tests::rss::Footprint;
+use e2e_tests::rss::{allocated, Footprint};
 
 /// GLib keeps a few idle threads of the pool that pads' tasks run on, for whoever comes next.
 const POOL: u64 = 4;
@@ -32,7 +32,7 @@ impl Watch {
         let in_use = allocated().unwrap_or(left.rss);
         self.after.push((in_use, left.threads));
         println!(
-            "round {}, all elements gone: {:.2} MiB in use, {:.1} resident ({:.1} at the most so far), {} threads",
+            "round {}, all gone: {:.2} MiB in use, {:.1} resident ({:.1} at the most so far), {} threads",
             self.after.len(),
             mib(in_use),
             mib(left.rss),
@@ -67,19 +67,6 @@ impl Watch {
         }
         Ok(Footprint::own()?)
     }
-}
-
-/// Bytes that were allocated and not freed.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn allocated() -> Option<u64> {
-    // SAFETY: it only reads the allocator's counters, under the allocator's locks.
-    let info = unsafe { libc::mallinfo2() };
-    Some((info.uordblks + info.hblkhd) as u64)
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn allocated() -> Option<u64> {
-    None
 }
 
 fn mib(bytes: u64) -> f64 {

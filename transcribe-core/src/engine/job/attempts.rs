@@ -3,7 +3,7 @@
 //! 1. At temperature 0 in the context that the [`ContextPolicy`](crate::engine::ContextPolicy) allows.
 //! 2. If a guard trips: again in the full context. Likewise if all guards are passed, but with little confidence, or if
 //!    it found no speech: on noisy speech, that is where the short context may cost words. Of two that pass the guards,
-//!    the likelier is taken.
+//!    the likelier is taken. And likewise if it begins some seconds into the audio; then the one is taken that doesn't.
 //! 3. If it still does: at temperatures 0.2 … 1.0, the likeliest of five samplings each, as the reference.
 //!
 //! The first attempt that passes the guards is taken, as is one that says there is no speech.
@@ -11,11 +11,13 @@
 //! the first occurrence of what it repeats, and no text at all if that still repeats. Partials get the first attempt
 //! only, and no text if it loops.
 
+use std::ops::Range;
+
 use super::call::{Call, Decoded, Decoder};
 use super::pauses::trim;
 use super::words::words;
 use crate::engine::languages::is_unspaced;
-use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Word};
+use crate::engine::{join_words, CancelToken, DecodeOptions, EngineError, Hypothesis, Segment, Task, Timestamps, Word};
 use crate::guards::{annotated, compression_ratio, doubled, is_stock_phrase, judge, loops, Measures, Verdict};
 use crate::SAMPLE_RATE;
 
@@ -27,7 +29,12 @@ const MOST_TOKENS: usize = 220;
 /// other scripts take up to three tokens a character.
 const TOKENS: (usize, usize) = (20, 12);
 const TOKENS_OTHER_SCRIPTS: (usize, usize) = (20, 30);
+/// Beside them two timestamps for each stretch of text, few of which are shorter than a second.
+const TIMESTAMPS_A_SECOND: usize = 2;
 
+/// Audio begins with speech, but for some silence in front of it; a text whose first word begins later than this (2 s)
+/// leaves some of it out.
+const LATEST_START: u64 = 2 * SAMPLE_RATE as u64;
 /// Of fewer words than this the mean log-probability says little, and so short an utterance fills a short context least.
 const ENOUGH_WORDS: usize = 4;
 
@@ -42,6 +49,8 @@ pub(super) struct Work<'a> {
     pub(super) language: Option<&'static str>,
     pub(super) prompt: &'a [i32],
     pub(super) full_context: usize,
+    /// As far as the engine can.
+    pub(super) timestamps: Timestamps,
     pub(super) threads: usize,
     pub(super) cancel: &'a CancelToken,
 }
@@ -51,9 +60,12 @@ pub(super) fn run(decoder: &mut impl Decoder, work: &Work<'_>) -> Result<Hypothe
     let mut attempts = Attempts { decoder, work, made: 0 };
     let first = attempts.make(work.first_context(), 0.0)?;
     if first.passes() {
-        if attempts.is_shaky(&first) {
+        let late = work.can_hear_the_start() && work.starts_late(&first);
+        if attempts.is_shaky(&first) || late {
             let second = attempts.make(work.full_context, 0.0)?;
-            if second.passes() && (second.avg_logprob > first.avg_logprob || first.verdict == Verdict::Silence) {
+            let heard = late && second.verdict == Verdict::Good && !work.starts_late(&second);
+            let likelier = second.avg_logprob > first.avg_logprob || first.verdict == Verdict::Silence;
+            if second.passes() && (heard || likelier) {
                 return Ok(attempts.believe(&second));
             }
         }
@@ -81,7 +93,7 @@ pub(super) fn run(decoder: &mut impl Decoder, work: &Work<'_>) -> Result<Hypothe
 
 impl Work<'_> {
     /// A call for this work.
-    pub(super) fn call(&self, positions: usize, temperature: f32) -> Call<'_> {
+    pub(super) fn call(&self, positions: usize, temperature: f32, timestamps: bool) -> Call<'_> {
         Call {
             audio: self.audio,
             positions,
@@ -91,11 +103,22 @@ impl Work<'_> {
             translate: self.options.task == Task::Translate,
             prompt: self.prompt,
             draft: if temperature > 0.0 { &[] } else { &self.options.draft },
-            max_tokens: self.most_tokens(),
+            max_tokens: self.most_tokens(timestamps),
+            timestamps,
             suppress_annotations: !self.options.guards.keep_annotations,
             threads: self.threads,
             cancel: self.cancel,
         }
+    }
+
+    /// Whether an attempt has no text for the start of the audio, which is speech.
+    fn starts_late(&self, attempt: &Attempt) -> bool {
+        attempt.verdict == Verdict::Good && attempt.words.first().is_some_and(|word| word.span.start > LATEST_START)
+    }
+
+    /// Whether a second attempt may hear what the first has left out: one with timestamps has to begin at the start.
+    fn can_hear_the_start(&self) -> bool {
+        self.options.fallback && self.timestamps == Timestamps::Retries
     }
 
     /// Encoder positions of the first attempt.
@@ -104,16 +127,20 @@ impl Work<'_> {
         self.options.context.positions(self.samples, self.full_context).max(least).min(self.full_context)
     }
 
-    fn most_tokens(&self) -> usize {
+    fn most_tokens(&self, timestamps: bool) -> usize {
         let english = self.language.is_none_or(|code| code == "en") || self.options.task == Task::Translate;
         let (some, a_second) = if english { TOKENS } else { TOKENS_OTHER_SCRIPTS };
-        (some + a_second * self.samples / SAMPLE_RATE as usize).min(MOST_TOKENS)
+        let seconds = self.samples / SAMPLE_RATE as usize;
+        let timestamps = if timestamps { 2 + TIMESTAMPS_A_SECOND * seconds } else { 0 };
+        (some + a_second * seconds + timestamps).min(MOST_TOKENS)
     }
 }
 
 /// One attempt, judged.
 struct Attempt {
     words: Vec<Word>,
+    /// Where the stretches between timestamps lie, and the start of the first word of each.
+    stretches: Vec<(u64, Range<u64>)>,
     tokens: Vec<i32>,
     verdict: Verdict,
     compression_ratio: f32,
@@ -146,14 +173,19 @@ impl<D: Decoder> Attempts<'_, D> {
             return Err(EngineError::Cancelled);
         }
         self.made += 1;
-        let decoded = self.decoder.decode(&work.call(positions, temperature))?;
+        let timestamps = match work.timestamps {
+            Timestamps::Never => false,
+            Timestamps::Retries => self.made > 1,
+            Timestamps::Always => true,
+        };
+        let decoded = self.decoder.decode(&work.call(positions, temperature, timestamps))?;
         Ok(self.judge(decoded, positions, temperature))
     }
 
     fn judge(&self, decoded: Decoded, context: usize, temperature: f32) -> Attempt {
         let options = &self.work.options;
         let unspaced = options.task == Task::Transcribe && self.work.language.is_some_and(is_unspaced);
-        let mut words = words(&decoded.tokens, unspaced, self.work.samples as u64);
+        let (mut words, stretches) = spoken(&decoded, unspaced, self.work.samples as u64);
         trim(&mut words, &self.work.audio[..self.work.samples]);
         let text = join_words(&words);
         let cut_short = context < self.work.full_context;
@@ -172,6 +204,7 @@ impl<D: Decoder> Attempts<'_, D> {
         tracing::trace!(context, temperature, ?measures, "attempt");
         Attempt {
             words,
+            stretches,
             tokens: decoded.numbers,
             verdict: judge(&measures, &options.guards),
             compression_ratio: measures.compression_ratio,
@@ -222,11 +255,8 @@ impl<D: Decoder> Attempts<'_, D> {
     }
 
     fn hypothesis(&self, attempt: &Attempt, words: Vec<Word>) -> Hypothesis {
-        let span = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
-        let segments =
-            if words.is_empty() { Vec::new() } else { vec![Segment { text: join_words(&words), span, words }] };
         Hypothesis {
-            segments,
+            segments: segments(words, &attempt.stretches),
             language: self.work.language.unwrap_or("en").to_owned(),
             no_speech_probability: attempt.no_speech,
             avg_logprob: attempt.avg_logprob,
@@ -236,6 +266,40 @@ impl<D: Decoder> Attempts<'_, D> {
             tokens: attempt.tokens.clone(),
         }
     }
+}
+
+/// The words of all stretches between timestamps, and where these lie, with the start of the first word of each.
+fn spoken(decoded: &Decoded, unspaced: bool, samples: u64) -> (Vec<Word>, Vec<(u64, Range<u64>)>) {
+    if decoded.stretches.is_empty() {
+        return (words(&decoded.tokens, unspaced, 0, samples), Vec::new());
+    }
+    let ends = decoded.stretches.iter().skip(1).map(|stretch| stretch.first).chain([decoded.tokens.len()]);
+    let (mut all, mut stretches) = (Vec::new(), Vec::new());
+    for (stretch, end) in decoded.stretches.iter().zip(ends) {
+        let start = decoded.tokens[..stretch.first].iter().rev().find_map(|token| token.end).unwrap_or(0).min(samples);
+        all.extend(words(&decoded.tokens[stretch.first..end], unspaced, start, samples));
+        stretches.push((start, stretch.span.start.min(samples)..stretch.span.end.min(samples)));
+    }
+    (all, stretches)
+}
+
+/// One segment of all words, or one for each stretch that has some.
+fn segments(words: Vec<Word>, stretches: &[(u64, Range<u64>)]) -> Vec<Segment> {
+    let segment = |words: Vec<Word>, span: Option<&Range<u64>>| {
+        let said = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
+        Segment { text: join_words(&words), span: span.cloned().unwrap_or(said), words }
+    };
+    let mut segments = Vec::new();
+    let mut rest = words;
+    for (n, (_, span)) in stretches.iter().enumerate().rev() {
+        // Words only get later when pauses are taken out of them.
+        let first = if n == 0 { 0 } else { rest.partition_point(|word| word.span.start < stretches[n].0) };
+        let own = rest.split_off(first);
+        segments.extend((!own.is_empty()).then(|| segment(own, Some(span))));
+    }
+    segments.extend((!rest.is_empty()).then(|| segment(rest, None)));
+    segments.reverse();
+    segments
 }
 
 /// The likeliest attempt of those that don't loop, or the least repetitive.
@@ -264,6 +328,7 @@ fn texts(words: &[Word]) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::Token;
     use super::*;
 
     fn attempt(text: &str, verdict: Verdict, avg_logprob: f32) -> Attempt {
@@ -276,6 +341,7 @@ mod tests {
         };
         Attempt {
             words: text.split(' ').map(word).collect(),
+            stretches: Vec::new(),
             tokens: Vec::new(),
             verdict,
             compression_ratio: compression_ratio(text),
@@ -332,12 +398,84 @@ mod tests {
                 language,
                 prompt: &[],
                 full_context: 1500,
+                timestamps: Timestamps::Never,
                 threads: 1,
                 cancel: &cancel,
             };
-            work.most_tokens()
+            (work.most_tokens(false), work.most_tokens(true))
         };
-        assert_eq!((limit(1, None), limit(10, Some("en")), limit(30, None)), (32, 140, 220));
-        assert_eq!((limit(1, Some("th")), limit(10, Some("th"))), (50, 220));
+        assert_eq!([limit(1, None), limit(10, Some("en")), limit(30, None)], [(32, 36), (140, 162), (220, 220)]);
+        assert_eq!([limit(1, Some("th")), limit(10, Some("th"))], [(50, 54), (220, 220)]);
+    }
+
+    /// A decoder that says what it is told to, and notes context and timestamps of each call.
+    struct Scripted {
+        texts: Vec<(&'static str, f32, u64)>,
+        calls: Vec<(usize, bool)>,
+    }
+
+    impl Decoder for Scripted {
+        fn decode(&mut self, call: &Call<'_>) -> Result<Decoded, EngineError> {
+            self.calls.push((call.positions, call.timestamps));
+            let (text, avg_logprob, start) = self.texts.remove(0);
+            let token = |(n, word): (usize, &str)| Token {
+                bytes: format!(" {word}").into_bytes(),
+                probability: 0.9,
+                end: Some(start * 16_000 + 3_200 * (n as u64 + 1)),
+                attended: None,
+            };
+            let tokens = text.split(' ').enumerate().map(token).collect();
+            let (numbers, stretches) = (Vec::new(), Vec::new());
+            Ok(Decoded { tokens, numbers, stretches, finished: true, avg_logprob, no_speech: 0.0 })
+        }
+
+        fn detect(&mut self, _: &Call<'_>) -> Result<(usize, f32), EngineError> {
+            Ok((0, 1.0))
+        }
+    }
+
+    /// What is made of ten seconds of noise with these attempts, and the calls.
+    fn attempted(timestamps: Timestamps, texts: &[(&'static str, f32, u64)]) -> (String, Vec<(usize, bool)>) {
+        let audio: Vec<f32> = (0..160_000).map(|n| ((n * 7919 % 1000) as f32 / 1000.0 - 0.5) * 0.1).collect();
+        let options = DecodeOptions { timestamps, ..DecodeOptions::default() };
+        let cancel = CancelToken::new();
+        let work = Work {
+            audio: &audio,
+            samples: audio.len(),
+            options: &options,
+            language: None,
+            prompt: &[],
+            full_context: 1500,
+            timestamps,
+            threads: 1,
+            cancel: &cancel,
+        };
+        let mut decoder = Scripted { texts: texts.to_vec(), calls: Vec::new() };
+        (run(&mut decoder, &work).unwrap().text(), decoder.calls)
+    }
+
+    #[test]
+    fn retries_have_timestamps_where_they_are_to() {
+        let texts = [("it was all so very long ago", -0.6, 0), ("it was a long time ago then", -0.3, 0)];
+        for (timestamps, flags) in [
+            (Timestamps::Never, [false, false]),
+            (Timestamps::Retries, [false, true]),
+            (Timestamps::Always, [true, true]),
+        ] {
+            let (text, calls) = attempted(timestamps, &texts);
+            assert_eq!(text, "it was a long time ago then", "the likelier");
+            assert_eq!(calls, [(700, flags[0]), (1500, flags[1])]);
+        }
+    }
+
+    #[test]
+    fn a_text_that_leaves_out_the_start_gives_way_to_one_that_begins_there() {
+        let late = ("the reader will excuse me", -0.05, 6);
+        let (text, calls) = attempted(Timestamps::Retries, &[late, ("he was not and the reader", -0.3, 0)]);
+        assert_eq!((text.as_str(), calls), ("he was not and the reader", vec![(700, false), (1500, true)]));
+        // Nor is it given up for one that is no better.
+        let (text, _) = attempted(Timestamps::Retries, &[late, ("will excuse me all the same", -0.3, 7)]);
+        assert_eq!(text, "the reader will excuse me");
+        assert_eq!(attempted(Timestamps::Never, &[late]).1.len(), 1, "a retry would hear the same");
     }
 }

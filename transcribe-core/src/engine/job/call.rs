@@ -1,5 +1,7 @@
 //! What attempts and engines say to each other: a call (audio and settings) in, tokens with times out.
 
+use std::ops::Range;
+
 use crate::engine::{CancelToken, EngineError, Search};
 
 /// Settings of one call.
@@ -24,6 +26,9 @@ pub(crate) struct Call<'a> {
     pub(crate) max_tokens: usize,
     /// Never choose brackets, notes and other tokens that nobody says.
     pub(crate) suppress_annotations: bool,
+    /// Timestamps among the text, for engines whose [`Scope`](super::Scope) has them.
+    #[cfg_attr(not(feature = "onnx-engine"), allow(dead_code))]
+    pub(crate) timestamps: bool,
     /// CPU threads, for engines that take their number with each call.
     #[cfg_attr(not(feature = "whisper-cpp"), allow(dead_code))]
     pub(crate) threads: usize,
@@ -49,13 +54,24 @@ pub(crate) struct Token {
     pub(crate) attended: Option<u64>,
 }
 
+/// A stretch of text between two timestamps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Its first token, of those of text.
+    pub(crate) first: usize,
+    /// From … to by the timestamps, samples.
+    pub(crate) span: Range<u64>,
+}
+
 /// What came of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decoded {
     /// Tokens of text only.
     pub(crate) tokens: Vec<Token>,
-    /// Their numbers, if they are of use as a draft.
+    /// Their numbers, with those of timestamps, if they are of use as a draft.
     pub(crate) numbers: Vec<i32>,
+    /// What timestamps make of the text; none without them.
+    pub(crate) stretches: Vec<Stretch>,
     /// Whether the decoder came to an end by itself.
     pub(crate) finished: bool,
     /// Mean over the tokens, the end token among them.

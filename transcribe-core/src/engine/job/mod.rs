@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use self::attempts::Work;
 use self::call::{Decoder, Lender, MOST_BEAMS};
 use super::languages::{self, LANGUAGES};
-use super::{DecodeOptions, EngineError, Hypothesis, Job, ModelInfo, Search, Task};
+use super::{DecodeOptions, EngineError, Hypothesis, Job, ModelInfo, Search, Task, Timestamps};
 use crate::SAMPLE_RATE;
 
 /// Longest audio of a job, samples: Whisper's 30 s.
@@ -33,6 +33,8 @@ pub(crate) struct Scope {
     pub(crate) info: ModelInfo,
     /// Codes of the languages that it has tokens for.
     pub(crate) languages: Vec<&'static str>,
+    /// Whether the engine decodes with timestamps.
+    pub(crate) timestamps: bool,
 }
 
 impl Scope {
@@ -59,11 +61,12 @@ impl Scope {
             language: language.filter(|_| self.info.multilingual),
             prompt: &prompt,
             full_context: self.info.full_context,
+            timestamps: if self.timestamps { options.timestamps } else { Timestamps::Never },
             threads,
             cancel: &job.cancel,
         };
         if self.info.multilingual && language.is_none() {
-            let (index, probability) = decoder.detect(&work.call(work.first_context(), 0.0))?;
+            let (index, probability) = decoder.detect(&work.call(work.first_context(), 0.0, false))?;
             let code = LANGUAGES.get(index).map_or("en", |(code, _)| *code);
             tracing::debug!(language = code, probability, "language detected");
             work.language = Some(code);
@@ -77,6 +80,11 @@ impl Scope {
         if options.task == Task::Translate && !self.info.multilingual {
             let reason = "the model knows English only and can't translate; use a multilingual one (base, small, …)";
             return Err(EngineError::Options(reason.to_owned()));
+        }
+        if options.timestamps == Timestamps::Always && !self.timestamps {
+            return Err(EngineError::Options(
+                "this engine decodes without timestamps; the one on ONNX Runtime has them".to_owned(),
+            ));
         }
         match options.search {
             Search::Beam(width) if !(2..=MOST_BEAMS).contains(&width) => {
@@ -107,15 +115,23 @@ impl Scope {
     }
 }
 
-/// The last tokens of the prompt.
+/// The last tokens of the prompt, and behind them those of what was said before, as many as Whisper can take.
 fn prompt(options: &DecodeOptions, lender: &impl Lender) -> Result<Vec<i32>, EngineError> {
-    let text = options.prompt.as_deref().unwrap_or_default().replace('\0', " ");
+    let mut tokens = last_tokens(options.prompt.as_deref().unwrap_or_default(), PROMPT_TOKENS, lender)?;
+    let left = PROMPT_TOKENS - tokens.len();
+    tokens.extend(last_tokens(options.previous.as_deref().unwrap_or_default(), left, lender)?);
+    Ok(tokens)
+}
+
+/// The last tokens of a text.
+fn last_tokens(text: &str, most: usize, lender: &impl Lender) -> Result<Vec<i32>, EngineError> {
+    let text = text.replace('\0', " ");
     let text = tail(text.trim(), PROMPT_BYTES);
-    if text.is_empty() {
+    if text.is_empty() || most == 0 {
         return Ok(Vec::new());
     }
     let mut tokens = lender.tokenize(&format!(" {text}"))?; // with a space, as the reference does
-    tokens.drain(..tokens.len().saturating_sub(PROMPT_TOKENS));
+    tokens.drain(..tokens.len().saturating_sub(most));
     Ok(tokens)
 }
 

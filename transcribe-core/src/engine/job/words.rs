@@ -9,9 +9,9 @@ const OPENING: &str = "\"'“¿([{-";
 const CLOSING: &str = "\"'.。,，!！?？:：”)]}、…;；";
 
 /// The words of `tokens` in audio of `samples`. `unspaced`: the language is written without spaces, so that each
-/// token that ends a character ends a word.
-pub(super) fn words(tokens: &[Token], unspaced: bool, samples: u64) -> Vec<Word> {
-    let pieces = pieces(tokens, samples);
+/// token that ends a character ends a word. The first begins at `start`.
+pub(super) fn words(tokens: &[Token], unspaced: bool, start: u64, samples: u64) -> Vec<Word> {
+    let pieces = pieces(tokens, start, samples);
     let mut words: Vec<Building> = Vec::new();
     for piece in pieces {
         let follows = match words.last() {
@@ -50,12 +50,11 @@ impl Piece {
 
 /// Joins tokens until their bytes are whole characters. Each starts where the one before ended; bytes that make no
 /// character become U+FFFD.
-fn pieces(tokens: &[Token], samples: u64) -> Vec<Piece> {
+fn pieces(tokens: &[Token], mut start: u64, samples: u64) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut bytes = Vec::new();
     let mut probabilities = Vec::new();
-    let mut start = 0;
-    let mut end = 0;
+    let mut end = start;
     let mut attended = None;
     for (n, token) in tokens.iter().enumerate() {
         bytes.extend_from_slice(&token.bytes);
@@ -142,7 +141,7 @@ mod tests {
     }
 
     fn said(texts: &[&[u8]], unspaced: bool) -> Vec<(String, std::ops::Range<u64>, bool)> {
-        let words = words(&tokens(texts), unspaced, 1_000_000);
+        let words = words(&tokens(texts), unspaced, 0, 1_000_000);
         words.into_iter().map(|w| (w.text, w.span, w.space_before)).collect()
     }
 
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_word_looks_as_far_as_its_last_letters() {
-        let words = words(&tokens(&[b" \"", b"Amer", b"icans", b".", b" ask"]), false, 1_000);
+        let words = words(&tokens(&[b" \"", b"Amer", b"icans", b".", b" ask"]), false, 0, 1_000);
         assert_eq!(words.iter().map(|w| w.attended).collect::<Vec<_>>(), [Some(250), Some(450)]);
     }
 
@@ -206,7 +205,7 @@ mod tests {
         let mut tokens = tokens(&[b" a", b" b", b" c", b" d", b" e"]);
         tokens[1].end = Some(50);
         tokens[2].end = None;
-        let words = words(&tokens, false, 350);
+        let words = words(&tokens, false, 0, 350);
         let spans: Vec<_> = words.iter().map(|w| w.span.clone()).collect();
         assert_eq!(spans, [0..100, 100..100, 100..100, 100..350, 350..350]);
     }

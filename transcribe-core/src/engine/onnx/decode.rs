@@ -1,6 +1,7 @@
 //! One job's calls: the encoder once for each context, the decoder a step at a time, tokens with times out.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use ort::memory::Allocator;
@@ -9,7 +10,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::search::{self, Found, Rules};
 use super::session::{Lease, Model};
-use super::{dtw, logits};
+use super::{dtw, logits, timestamps, work};
 use crate::engine::job::call::{Call, Decoded, Decoder, Token};
 use crate::engine::languages;
 use crate::engine::{CancelToken, EngineError, Search};
@@ -43,6 +44,8 @@ impl<'a> Worker<'a> {
             self.heard = None; // Its memory goes back to the session before more is asked for.
             let spectrogram =
                 model.meters.mel.measure(|| model.mel.spectrogram(call.audio, FRAMES * call.positions))?;
+            let products = work::of_encoder(&model.shape, call.positions);
+            model.meters.encoder_products.fetch_add(products, Ordering::Relaxed);
             let encoder = &mut self.lease.sessions().encoder;
             self.heard = Some(
                 model
@@ -65,11 +68,15 @@ impl Decoder for Worker<'_> {
         let (mut tokens, start) = prefix(model, call);
         let prefix = tokens.len();
         let most = call.max_tokens.min(model.shape.text_context - prefix);
-        let draft = match call.search {
-            Search::Greedy if call.temperature == 0.0 => &call.draft[..call.draft.len().min(most - 1)],
-            _ => &[],
+        // One that was made with timestamps is of use without.
+        let of_use = |token: &&i32| call.timestamps || !model.tokens.timestamps.contains(token);
+        let draft: Vec<i32> = match call.search {
+            Search::Greedy if call.temperature == 0.0 => {
+                call.draft.iter().filter(of_use).take(most - 1).copied().collect()
+            }
+            _ => Vec::new(),
         };
-        tokens.extend(draft);
+        tokens.extend(&draft);
         // Whether there is speech is what the model was taught to say behind the start token.
         let wanted: Vec<i64> = [start].into_iter().chain(prefix - 1..tokens.len()).map(|row| row as i64).collect();
         let mut first = steps.step(&tokens, &State::start(model).map_err(failed)?, &wanted)?;
@@ -78,10 +85,11 @@ impl Decoder for Worker<'_> {
         first.logits.drain(..model.shape.vocabulary);
         first.attention.drain(..1);
 
-        let rules = Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations };
+        let rules =
+            Rules { tokens: &model.tokens, most, annotations: call.suppress_annotations, timestamps: call.timestamps };
         let found = match call.search {
             _ if call.temperature > 0.0 => search::sample(&mut steps, first, &rules, call.temperature)?,
-            Search::Greedy => search::greedy(&mut steps, first, draft, &rules)?,
+            Search::Greedy => search::greedy(&mut steps, first, &draft, &rules)?,
             Search::Beam(width) => search::beam(&mut steps, first, &rules, width)?,
         };
         Ok(self.place(call, found, no_speech))
@@ -105,8 +113,19 @@ impl Worker<'_> {
     fn place(&self, call: &Call<'_>, found: Found, no_speech: f32) -> Decoded {
         let model = self.lease.model();
         let positions = call.audio.len().div_ceil(POSITION).min(call.positions);
-        let ends = dtw::ends(&found.attention, model.aligned.len(), positions, found.tokens.len());
-        let peaks = found.attention.iter().map(|row| dtw::peak(row, model.aligned.len(), positions));
+        let numbers = found.tokens.iter().map(|chosen| chosen.token).collect();
+        let stretches = match call.timestamps {
+            true => timestamps::stretches(&model.tokens.timestamps, &found.tokens, call.audio.len() as u64),
+            false => Vec::new(),
+        };
+        // Timestamps are no text, and where the decoder looked for them is nothing to align.
+        let is_text = |chosen: &search::Chosen| !model.tokens.timestamps.contains(&chosen.token);
+        let kept = found.tokens.iter().map(is_text).chain([true]);
+        let attention: Vec<_> =
+            found.attention.into_iter().zip(kept).filter_map(|(row, kept)| kept.then_some(row)).collect();
+        let text: Vec<_> = found.tokens.into_iter().filter(is_text).collect();
+        let ends = dtw::ends(&attention, model.aligned.len(), positions, text.len());
+        let peaks = attention.iter().map(|row| dtw::peak(row, model.aligned.len(), positions));
         let token = |((chosen, end), peak): ((&search::Chosen, usize), Option<usize>)| Token {
             bytes: model.tokens.bytes(chosen.token).to_vec(),
             probability: chosen.logprob.exp().clamp(0.0, 1.0),
@@ -114,8 +133,9 @@ impl Worker<'_> {
             attended: peak.map(|position| (position * POSITION) as u64),
         };
         Decoded {
-            numbers: found.tokens.iter().map(|chosen| chosen.token).collect(),
-            tokens: found.tokens.iter().zip(ends).zip(peaks).map(token).collect(),
+            numbers,
+            tokens: text.iter().zip(ends).zip(peaks).map(token).collect(),
+            stretches,
             finished: found.finished,
             avg_logprob: found.avg_logprob,
             no_speech,
@@ -137,7 +157,9 @@ fn prefix(model: &Model, call: &Call<'_>) -> (Vec<i32>, usize) {
         tokens.push(language);
         tokens.push(if call.translate { special.translate } else { special.transcribe });
     }
-    tokens.push(special.no_timestamps);
+    if !call.timestamps {
+        tokens.push(special.no_timestamps);
+    }
     (tokens, start)
 }
 
@@ -209,6 +231,8 @@ impl Steps<'_> {
         if self.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
+        let products = work::of_decoder(&self.model.shape, tokens.len(), wanted.len());
+        self.model.meters.decoder_products.fetch_add(products, Ordering::Relaxed);
         self.model.meters.decoder.measure(|| self.run(tokens, state, wanted)).map_err(failed)
     }
 

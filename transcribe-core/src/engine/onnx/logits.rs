@@ -3,11 +3,11 @@
 use super::tokens::Tokens;
 
 /// Log-probability of a token that must not come.
-const NEVER: f32 = f32::NEG_INFINITY;
+pub(super) const NEVER: f32 = f32::NEG_INFINITY;
 
-/// Takes away the tokens that must not come where there are no timestamps: all special ones but the end, signs that
-/// nobody says if `annotations` are to be suppressed, and at the start the end and a space alone
-/// (`SuppressBlank`, `SuppressTokens` in `whisper/decoding.py`).
+/// Takes away the tokens that must not come: all special ones but the end and timestamps, signs that nobody says if
+/// `annotations` are to be suppressed, and at the start the end and a space alone (`SuppressBlank`, `SuppressTokens` in
+/// `whisper/decoding.py`).
 pub(super) fn suppress(logits: &mut [f32], tokens: &Tokens, at_start: bool, annotations: bool) {
     let signs = tokens.annotations().iter().filter(|_| annotations);
     let start = tokens.at_start().iter().filter(|_| at_start);
@@ -33,7 +33,7 @@ pub(super) fn log_sum(logits: &[f32]) -> f32 {
     highest + (sums.iter().sum::<f32>() + rest).ln()
 }
 
-fn highest(logits: &[f32]) -> f32 {
+pub(super) fn highest(logits: &[f32]) -> f32 {
     let mut peaks = [NEVER; 16];
     let chunks = logits.chunks_exact(16);
     let rest = chunks.remainder().iter().copied().fold(NEVER, f32::max);

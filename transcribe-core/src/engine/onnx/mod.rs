@@ -12,7 +12,9 @@ mod logits;
 mod mel;
 mod search;
 mod session;
+mod timestamps;
 mod tokens;
+mod work;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +23,7 @@ use std::time::Duration;
 use self::decode::Worker;
 pub use self::graph::Precision;
 use self::session::{Model, Pool};
+pub use self::work::multiplications_a_second;
 use super::device::Device;
 use super::job::call::Lender;
 use super::job::Scope;
@@ -45,6 +48,37 @@ pub struct Spent {
     pub decoder: Duration,
     /// How many.
     pub steps: u64,
+    /// Multiplications in 8 bits that the encoder's linear layers took.
+    pub encoder_products: u64,
+    /// The decoder's.
+    pub decoder_products: u64,
+}
+
+impl Spent {
+    /// What was spent after `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            mel: self.mel - before.mel,
+            encoder: self.encoder - before.encoder,
+            runs: self.runs - before.runs,
+            decoder: self.decoder - before.decoder,
+            steps: self.steps - before.steps,
+            encoder_products: self.encoder_products - before.encoder_products,
+            decoder_products: self.decoder_products - before.decoder_products,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, more: Self) {
+        self.mel += more.mel;
+        self.encoder += more.encoder;
+        self.runs += more.runs;
+        self.decoder += more.decoder;
+        self.steps += more.steps;
+        self.encoder_products += more.encoder_products;
+        self.decoder_products += more.decoder_products;
+    }
 }
 
 /// Adds up the time and number of calls of one kind.
@@ -90,6 +124,8 @@ struct Meters {
     mel: Meter,
     encoder: Meter,
     decoder: Meter,
+    encoder_products: AtomicU64,
+    decoder_products: AtomicU64,
 }
 
 /// A Whisper model run by ONNX Runtime.
@@ -130,7 +166,7 @@ impl Onnx {
             languages.iter().filter_map(|(place, _)| LANGUAGES.get(*place)).map(|(code, _)| *code).collect();
         let model = Model::new(checkpoint, precision, environment).map_err(|e| error(e.to_string()))?;
         let threads_per_job = if shape.state <= SMALL_STATE { 1 } else { usize::MAX };
-        let scope = Scope { info, languages };
+        let scope = Scope { info, languages, timestamps: true };
         let pool = Pool::new(model, max_states);
         pool.lend(1, &CancelToken::new()).map_err(|e| error(e.to_string()))?;
         Ok(Self { pool, scope, threads_per_job })
@@ -140,7 +176,16 @@ impl Onnx {
     pub fn spent(&self) -> Spent {
         let meters = &self.pool.model().meters;
         let ((encoder, runs), (decoder, steps)) = (meters.encoder.read(), meters.decoder.read());
-        Spent { mel: meters.mel.read().0, encoder, runs, decoder, steps }
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Spent {
+            mel: meters.mel.read().0,
+            encoder,
+            runs,
+            decoder,
+            steps,
+            encoder_products: count(&meters.encoder_products),
+            decoder_products: count(&meters.decoder_products),
+        }
     }
 }
 

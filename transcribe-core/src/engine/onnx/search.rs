@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::decode::{State, Step, Steps};
-use super::logits::{likeliest, likeliest_of, log_sum, suppress, Random};
+use super::logits::{likeliest, likeliest_of, log_sum, suppress, Random, NEVER};
+use super::timestamps;
 use super::tokens::Tokens;
 use crate::engine::job::call::BEST_OF;
 use crate::engine::EngineError;
@@ -16,9 +17,24 @@ pub(super) struct Rules<'a> {
     pub(super) most: usize,
     /// Signs that nobody says must not come.
     pub(super) annotations: bool,
+    /// Timestamps come among the text.
+    pub(super) timestamps: bool,
 }
 
-/// A token of text and its log-probability.
+impl Rules<'_> {
+    /// Takes away what must not come behind `chosen`.
+    fn apply(&self, logits: &mut [f32], chosen: &[Chosen]) {
+        suppress(logits, self.tokens, chosen.is_empty(), self.annotations);
+        let all = &self.tokens.timestamps;
+        if self.timestamps {
+            timestamps::restrict(logits, all, self.tokens.special.end, chosen);
+        } else {
+            logits[all.start as usize..all.end as usize].fill(NEVER);
+        }
+    }
+}
+
+/// A token of text, or a timestamp, and its log-probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Chosen {
     pub(super) token: i32,
@@ -32,7 +48,7 @@ pub(super) struct Found {
     pub(super) attention: Vec<Arc<[f32]>>,
     /// Whether the end was chosen.
     pub(super) finished: bool,
-    /// Mean over the tokens, the end among them.
+    /// Mean over the tokens of text and the end.
     pub(super) avg_logprob: f32,
 }
 
@@ -43,12 +59,14 @@ struct Path {
     attention: Vec<Arc<[f32]>>,
     /// Sum of log-probabilities, that of the end among them.
     sum: f32,
+    /// How many timestamps there are, and the sum of theirs.
+    timestamps: (usize, f32),
     finished: bool,
 }
 
 impl Path {
     fn start(first: &Step) -> Self {
-        Self { tokens: Vec::new(), attention: first.attention.clone(), sum: 0.0, finished: false }
+        Self { tokens: Vec::new(), attention: first.attention.clone(), sum: 0.0, timestamps: (0, 0.0), finished: false }
     }
 
     fn choose(&mut self, token: i32, logprob: f32, rules: &Rules<'_>) {
@@ -56,6 +74,9 @@ impl Path {
         if token == rules.tokens.special.end {
             self.finished = true;
         } else {
+            if rules.tokens.timestamps.contains(&token) {
+                self.timestamps = (self.timestamps.0 + 1, self.timestamps.1 + logprob);
+            }
             self.tokens.push(Chosen { token, logprob });
         }
     }
@@ -64,8 +85,11 @@ impl Path {
         self.sum / (self.tokens.len() + usize::from(self.finished)).max(1) as f32
     }
 
+    /// A timestamp shares its probability with its neighbours: it says nothing of how sure the text is.
     fn found(self) -> Found {
-        let avg_logprob = self.avg_logprob();
+        let (count, sum) = self.timestamps;
+        let texts = self.tokens.len() - count + usize::from(self.finished);
+        let avg_logprob = (self.sum - sum) / texts.max(1) as f32;
         Found { tokens: self.tokens, attention: self.attention, finished: self.finished, avg_logprob }
     }
 }
@@ -83,7 +107,7 @@ pub(super) fn greedy(
     let mut path = Path { attention: Vec::new(), ..Path::start(&first) };
     for (n, logits) in first.logits.chunks_exact_mut(vocabulary).enumerate() {
         path.attention.push(first.attention[n].clone());
-        suppress(logits, rules.tokens, n == 0, rules.annotations);
+        rules.apply(logits, &path.tokens);
         let (token, logit) = likeliest(logits);
         path.choose(token, logit - log_sum(logits), rules);
         if path.finished || path.tokens.len() >= rules.most {
@@ -110,7 +134,7 @@ pub(super) fn sample(
     for _ in 0..BEST_OF {
         let mut path = Path::start(&first);
         let mut logits = first.logits.clone();
-        suppress(&mut logits, rules.tokens, true, rules.annotations);
+        rules.apply(&mut logits, &[]);
         let (token, logit) = random.draw(&logits, temperature);
         path.choose(token, logit - log_sum(&logits), rules);
         let path = follow(steps, path, token, first.state.clone(), rules, |logits| random.draw(logits, temperature))?;
@@ -134,7 +158,7 @@ fn follow(
         let mut step = steps.step(&[token], &state, &[0])?;
         path.attention.append(&mut step.attention);
         state = step.state;
-        suppress(&mut step.logits, rules.tokens, false, rules.annotations);
+        rules.apply(&mut step.logits, &path.tokens);
         let logit;
         (token, logit) = choose(&step.logits);
         path.choose(token, logit - log_sum(&step.logits), rules);
@@ -149,7 +173,7 @@ pub(super) fn beam(steps: &mut Steps<'_>, first: Step, rules: &Rules<'_>, width:
     for _ in 0..rules.most {
         let mut next = Vec::new();
         for (n, (path, logits, _)) in live.iter_mut().enumerate() {
-            suppress(logits, rules.tokens, path.tokens.is_empty(), rules.annotations);
+            rules.apply(logits, &path.tokens);
             let sum = log_sum(logits);
             // One more than the width, because the end may be among them.
             for (token, logit) in likeliest_of(logits, width + 1) {

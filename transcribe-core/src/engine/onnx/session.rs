@@ -80,7 +80,7 @@ impl Model {
         environment: &'static Environment,
     ) -> Result<Self, WeightError> {
         let shape = *checkpoint.shape();
-        let tokens = Tokens::new(checkpoint.vocabulary(), checkpoint.advice());
+        let tokens = Tokens::new(checkpoint.vocabulary(), checkpoint.advice())?;
         let mel = Mel::new(&checkpoint.filters());
         let named = checkpoint.advice().alignment_heads.as_deref();
         let aligned = alignment::heads(&shape, checkpoint.path(), named);

@@ -1,7 +1,8 @@
 //! Whisper's tokens: text to tokens and back, and those that are never to be chosen.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
+use crate::models::checkpoint::tokenizer::Tokenizer;
 use crate::models::checkpoint::{Advice, Special, Vocabulary};
 
 /// Signs that are no speech: they begin annotations. With and without a space in front.
@@ -16,11 +17,12 @@ const ANNOTATIONS_AT_START: [&str; 2] = [" -", " '"];
 /// A model's vocabulary.
 pub(super) struct Tokens {
     pub(super) special: Special,
+    /// Those that tell a time, 0.00 s first.
+    pub(super) timestamps: Range<i32>,
     /// Place in [`LANGUAGES`](crate::engine::languages::LANGUAGES) and token of each language.
     pub(super) languages: Vec<(usize, i32)>,
     texts: Vec<Vec<u8>>,
-    numbers: HashMap<Vec<u8>, i32>,
-    longest: usize,
+    tokenizer: Tokenizer,
     annotations: Vec<i32>,
     at_start: Vec<i32>,
     never: Vec<i32>,
@@ -28,40 +30,40 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// From what a model's files say.
-    pub(super) fn new(vocabulary: &Vocabulary, advice: &Advice) -> Self {
+    pub(super) fn new(vocabulary: &Vocabulary, advice: &Advice) -> Result<Self, regex::Error> {
+        let tokenizer = Tokenizer::new(vocabulary)?;
         let special = vocabulary.special();
         let texts = vocabulary.texts().to_vec();
-        let mut numbers = HashMap::with_capacity(texts.len());
-        for (number, text) in (0..).zip(&texts).filter(|(_, text)| !text.is_empty()) {
-            numbers.entry(text.clone()).or_insert(number);
-        }
-        let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
-        let never = (0..).zip(&texts).filter(|(number, text)| text.is_empty() && *number != special.end);
+        let timestamps = vocabulary.timestamps();
+        let no_text = |(number, text): &(i32, &Vec<u8>)| {
+            text.is_empty() && *number != special.end && !timestamps.contains(number)
+        };
+        let never = (0..).zip(&texts).filter(no_text);
         let never = never.map(|(number, _)| number).collect();
         let languages = vocabulary.languages().to_vec();
         let (annotations, at_start) = (Vec::new(), Vec::new());
-        let mut tokens = Self { special, languages, texts, numbers, longest, annotations, at_start, never };
+        let mut tokens = Self { special, timestamps, languages, texts, tokenizer, annotations, at_start, never };
         tokens.annotations = match &advice.suppressed {
             // Tokens that are no text never come anyway, but the end must.
             Some(all) => all.iter().copied().filter(|token| *token != special.end).collect(),
             None => tokens.signs(),
         };
-        let blank = tokens.numbers.get(b" ".as_slice()).copied();
+        let blank = tokens.tokenizer.token(b" ");
         tokens.at_start = match &advice.suppressed_at_start {
             Some(all) => all.clone(),
             None => [Some(special.end), blank].into_iter().flatten().collect(),
         };
-        tokens
+        Ok(tokens)
     }
 
     /// The tokens of signs that nobody says.
     fn signs(&self) -> Vec<i32> {
         let signs = ANNOTATIONS.split(' ').flat_map(|sign| [sign.to_owned(), format!(" {sign}")]);
         let signs = signs.chain(ANNOTATIONS_AT_START.map(str::to_owned));
-        let mut all: Vec<i32> = signs.filter_map(|sign| self.numbers.get(sign.as_bytes()).copied()).collect();
-        let blank = self.numbers.get(b" ".as_slice());
+        let mut all: Vec<i32> = signs.filter_map(|sign| self.tokenizer.token(sign.as_bytes())).collect();
+        let blank = self.tokenizer.token(b" ");
         for note in NOTES.split(' ').flat_map(|note| [note.to_owned(), format!(" {note}")]) {
-            all.extend(self.tokenize(&note).first().filter(|first| Some(*first) != blank));
+            all.extend(self.tokenize(&note).first().filter(|first| Some(**first) != blank));
         }
         all.sort_unstable();
         all.dedup();
@@ -83,7 +85,7 @@ impl Tokens {
         &self.at_start
     }
 
-    /// What is no text, the end not among it.
+    /// What is neither text nor its end nor a timestamp.
     pub(super) fn never(&self) -> &[i32] {
         &self.never
     }
@@ -93,61 +95,10 @@ impl Tokens {
         self.languages.iter().find(|(place, _)| *place == index).map(|(_, token)| *token)
     }
 
-    /// The tokens of a text: of each word the longest token that it begins with, and so on. (A model file has no merge
-    /// table, so that this can differ from the tokens that the model was trained with; whisper.cpp does the same.)
+    /// The tokens of a text.
     pub(super) fn tokenize(&self, text: &str) -> Vec<i32> {
-        let mut tokens = Vec::new();
-        for word in words(text) {
-            let mut rest = word.as_bytes();
-            while !rest.is_empty() {
-                let lengths = (1..=rest.len().min(self.longest)).rev();
-                let found = lengths.filter_map(|len| Some((len, *self.numbers.get(&rest[..len])?))).next();
-                tokens.extend(found.map(|(_, token)| token));
-                rest = &rest[found.map_or(1, |(len, _)| len)..];
-            }
-        }
-        tokens
+        self.tokenizer.encode(text)
     }
-}
-
-/// Cuts a text where GPT-2 does: runs of letters, of digits or of other signs with a space in front, and spaces. (GPT-2
-/// also keeps the `'s` of contractions in one; here it is two.)
-fn words(text: &str) -> Vec<&str> {
-    #[derive(PartialEq, Clone, Copy)]
-    enum Kind {
-        Letter,
-        Digit,
-        Space,
-        Other,
-    }
-    let kind = |c: char| match c {
-        c if c.is_alphabetic() => Kind::Letter,
-        c if c.is_numeric() => Kind::Digit,
-        c if c.is_whitespace() => Kind::Space,
-        _ => Kind::Other,
-    };
-    let mut words = Vec::new();
-    let mut start = 0;
-    let mut last: Option<Kind> = None;
-    for (at, c) in text.char_indices() {
-        let this = kind(c);
-        let joins = match last {
-            None => true,
-            // One plain space belongs to what follows.
-            Some(Kind::Space) if this != Kind::Space => &text[start..at] == " ",
-            Some(last) => last == this,
-        };
-        if !joins {
-            let spaced = last == Some(Kind::Space) && this != Kind::Space && text[..at].ends_with(' ');
-            let end = if spaced { at - 1 } else { at };
-            words.push(&text[start..end]);
-            start = end;
-        }
-        last = Some(this);
-    }
-    words.push(&text[start..]);
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 #[cfg(test)]
@@ -161,7 +112,7 @@ mod tests {
 
     fn advised(advice: &Advice) -> Tokens {
         let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ggml-tiny.en-q8_0.bin");
-        Tokens::new(Checkpoint::open(model.as_ref()).unwrap().vocabulary(), advice)
+        Tokens::new(Checkpoint::open(model.as_ref()).unwrap().vocabulary(), advice).unwrap()
     }
 
     #[test]
@@ -174,11 +125,6 @@ mod tests {
         }
         assert_eq!(tokens.tokenize(" And so my fellow Americans"), [843, 523, 616, 5891, 3399], "GPT-2's own");
         assert_eq!(tokens.bytes(50_300), b"");
-    }
-
-    #[test]
-    fn words_are_cut_as_gpt_2_cuts_them() {
-        assert_eq!(words(" it is 12 o'clock,  now"), [" it", " is", " 12", " o", "'", "clock", ",", " ", " now"]);
     }
 
     #[test]
@@ -205,7 +151,8 @@ mod tests {
         ];
         assert_eq!(tokens.annotations(), reference);
         assert_eq!(tokens.at_start(), [50_256, 220]);
-        assert_eq!(tokens.never(), (50_257..51_864).collect::<Vec<i32>>());
+        assert_eq!(tokens.never(), (50_257..50_363).collect::<Vec<i32>>());
+        assert_eq!(tokens.timestamps, 50_363..51_864);
     }
 
     #[test]

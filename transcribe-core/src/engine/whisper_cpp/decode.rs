@@ -143,8 +143,14 @@ fn new_template(language: Option<&'static str>, strategy: Strategy) -> FullParam
 
 fn read(lease: &Lease<'_>, context: &WhisperContext) -> Result<Decoded, EngineError> {
     let end_token = context.token_eot();
-    let mut decoded =
-        Decoded { tokens: Vec::new(), numbers: Vec::new(), finished: false, avg_logprob: 0.0, no_speech: 0.0 };
+    let mut decoded = Decoded {
+        tokens: Vec::new(),
+        numbers: Vec::new(),
+        stretches: Vec::new(),
+        finished: false,
+        avg_logprob: 0.0,
+        no_speech: 0.0,
+    };
     let (mut sum, mut count) = (0.0, 0);
     for segment in lease.as_iter() {
         for token in (0..segment.n_tokens()).filter_map(|n| segment.get_token(n)) {

@@ -17,7 +17,9 @@ use super::job::call::{Call, Decoded, Decoder, Lender};
 use super::job::Scope;
 use super::languages::LANGUAGES;
 use super::{CancelToken, DecodeOptions, Engine, EngineError, Hypothesis, Job, ModelInfo};
-use crate::models::ggml;
+use crate::models::checkpoint::tokenizer::Tokenizer;
+use crate::models::checkpoint::Vocabulary;
+use crate::models::ggml::GgmlFile;
 
 /// Most jobs that run on a GPU at once, each on a state of its own. A job keeps the thread busy that starts its kernels:
 /// the GPU does more the more jobs there are, up to one a core, and less beyond. Measured on 16 cores only (tiny.en on an
@@ -49,6 +51,7 @@ pub fn is_gpu(device: &Device) -> Result<bool, EngineError> {
 pub struct WhisperCpp {
     pool: Pool,
     scope: Scope,
+    tokenizer: Tokenizer,
     threads_per_job: usize,
 }
 
@@ -60,7 +63,10 @@ impl WhisperCpp {
         let error = |reason: String| EngineError::Load { path: path.to_owned(), reason };
         logging::install();
         let gpu = gpu::resolve(device)?;
-        let shape = ggml::inspect(path).map_err(|e| error(e.to_string()))?.shape;
+        let mut file = GgmlFile::open(path).map_err(|e| error(e.to_string()))?;
+        let shape = file.header().shape;
+        let tokenizer =
+            Tokenizer::new(&Vocabulary::numbered(&shape, file.take_vocabulary())).map_err(|e| error(e.to_string()))?;
         let mut params = WhisperContextParameters::new();
         params.use_gpu(gpu.is_some()).gpu_device(gpu.unwrap_or(0)).flash_attn(false);
         params.dtw_parameters(alignment::parameters(&shape, path));
@@ -86,8 +92,8 @@ impl WhisperCpp {
             None => usize::MAX,
         };
         let languages = LANGUAGES.iter().take(shape.languages()).map(|(code, _)| *code).collect();
-        let scope = Scope { info, languages };
-        Ok(Self { pool, scope, threads_per_job })
+        let scope = Scope { info, languages, timestamps: false };
+        Ok(Self { pool, scope, tokenizer, threads_per_job })
     }
 }
 
@@ -136,9 +142,7 @@ impl Lender for WhisperCpp {
     }
 
     fn tokenize(&self, text: &str) -> Result<Vec<i32>, EngineError> {
-        // A token has at least one byte. (With less room than needed, whisper-rs would make a broken vector.)
-        let tokens = self.pool.context().tokenize(text, text.len() + 1);
-        tokens.map_err(|error| EngineError::Options(format!("the prompt can't be used: {error}")))
+        Ok(self.tokenizer.encode(text)) // whisper.cpp's own has other tokens than the model was trained with
     }
 }
 

@@ -7,6 +7,8 @@
 
 pub(crate) mod filters;
 pub(crate) mod shape;
+#[cfg(any(feature = "whisper-cpp", feature = "onnx-engine"))]
+pub(crate) mod tokenizer;
 pub(crate) mod vocabulary;
 
 use std::borrow::Cow;

@@ -4,6 +4,7 @@
 //! Text tokens are spelt there in GPT-2's alphabet, which has a printable character for each byte.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::shape::{ModelShape, ENGLISH_VOCABULARY};
 use crate::engine::languages;
@@ -133,6 +134,12 @@ impl Vocabulary {
     /// The tokens that are no text.
     pub fn special(&self) -> Special {
         self.special
+    }
+
+    /// The tokens that tell a time, from 0.00 s in steps of 0.02 s; none in a vocabulary without.
+    pub fn timestamps(&self) -> Range<i32> {
+        let first = self.special.no_timestamps + 1;
+        first..(first + TIMESTAMPS).min(self.texts.len() as i32).max(first)
     }
 
     /// The languages that have a token: places in [`languages::LANGUAGES`], and the tokens.

@@ -185,32 +185,38 @@ impl Builder {
 
     /// `rows` times the matrix called `name`: [rows, outputs].
     fn product(&mut self, rows: &Rows, name: &str, matrix: Matrix) -> ort::Result<String> {
-        let Matrix { outputs, inputs, numbers } = matrix;
         match rows {
             Rows::Float(x) => {
+                let Matrix { outputs, inputs, numbers } = matrix;
                 let numbers = transposed(&numbers.into_floats(), outputs);
                 let weights = self.floats(name, &[inputs, outputs], numbers)?;
                 Ok(self.op("MatMul", &[x, &weights], &[]))
             }
             Rows::Int8 { bytes, peaks } => {
-                let (steps, scales) = match numbers {
-                    Stored::Floats(numbers) => quantise(&numbers, outputs),
-                    // Rounding them again would cost accuracy.
-                    Stored::Bytes { numbers, scales } => (transposed(&numbers, outputs), scales),
-                };
-                let shape = vec![inputs, outputs];
-                let (tensor, zero) = match self.bytes {
-                    Bytes::Signed => (Tensor::from_array((shape, steps))?.into_dyn(), ""),
-                    Bytes::Unsigned => (Tensor::from_array((shape, unsigned(&steps)))?.into_dyn(), "byte_zero"),
-                };
-                let weights = self.external(name, self.bytes.kind(), &[inputs as i64, outputs as i64], tensor)?;
-                let scales = self.floats(&format!("{name}.scale"), &[outputs], scales)?;
-                let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero", zero];
-                let inputs = if zero.is_empty() { &inputs[..5] } else { &inputs };
-                let shares = self.contributed("MatMulIntegerToFloat", inputs, &[]);
+                let shares = self.shares(bytes, name, matrix)?;
                 Ok(self.op("Mul", &[&shares, peaks], &[]))
             }
         }
+    }
+
+    /// Bytes times the matrix called `name`: [rows, outputs].
+    fn shares(&mut self, bytes: &str, name: &str, matrix: Matrix) -> ort::Result<String> {
+        let Matrix { outputs, inputs, numbers } = matrix;
+        let (steps, scales) = match numbers {
+            Stored::Floats(numbers) => quantise(&numbers, outputs),
+            // Rounding them again would cost accuracy.
+            Stored::Bytes { numbers, scales } => (transposed(&numbers, outputs), scales),
+        };
+        let shape = vec![inputs, outputs];
+        let (tensor, zero) = match self.bytes {
+            Bytes::Signed => (Tensor::from_array((shape, steps))?.into_dyn(), ""),
+            Bytes::Unsigned => (Tensor::from_array((shape, unsigned(&steps)))?.into_dyn(), "byte_zero"),
+        };
+        let weights = self.external(name, self.bytes.kind(), &[inputs as i64, outputs as i64], tensor)?;
+        let scales = self.floats(&format!("{name}.scale"), &[outputs], scales)?;
+        let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero", zero];
+        let inputs = if zero.is_empty() { &inputs[..5] } else { &inputs };
+        Ok(self.contributed("MatMulIntegerToFloat", inputs, &[]))
     }
 
     /// Layer normalisation over the last axis.
@@ -235,6 +241,18 @@ impl Builder {
     fn transpose(&mut self, x: &str, order: &[i64]) -> String {
         self.op("Transpose", &[x], &[Attribute::ints("perm", order)])
     }
+}
+
+/// A graph of nothing but a product in 8 bits, as linear layers have it: `x` [rows, inputs] in bytes in, floats out.
+pub(super) fn product(inputs: usize, outputs: usize) -> ort::Result<Graph> {
+    let mut builder = Builder::new("product", Precision::Int8);
+    let x = builder.input("x", Type::Uint8, &[Extent::Free("n"), Extent::Fixed(inputs)]);
+    let numbers = (0..inputs * outputs).map(|n| (n % 255) as f32 - 127.0).collect();
+    let matrix = Matrix { outputs, inputs, numbers: Stored::Floats(numbers) };
+    builder.shares(&x, "weights", matrix)?;
+    builder.rename("y");
+    builder.output("y", &[Extent::Free("n"), Extent::Fixed(outputs)]);
+    Ok(builder.finish())
 }
 
 /// Epsilon of PyTorch's layer normalisation.

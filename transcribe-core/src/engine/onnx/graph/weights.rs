@@ -15,6 +15,8 @@ pub(in crate::engine::onnx) enum WeightError {
     Model(#[from] ModelError),
     #[error("ONNX Runtime has no memory for the weights: {0}")]
     Runtime(#[from] ort::Error),
+    #[error("the tokenizer can't be made: {0}")]
+    Tokenizer(#[from] regex::Error),
 }
 
 /// The weights of a model.
