@@ -34,6 +34,7 @@ test_packages=(
     'gstreamer1.0-x|textoverlay, for the burned-in captions'
     'nginx-light|a proxy in front of the server'
     'chromium|shows the page of the server'
+    'openssl|makes certificates'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
