@@ -35,6 +35,7 @@ test_packages=(
     'nginx-light|a proxy in front of the server'
     'chromium|shows the page of the server'
     'jq|reads JSON in the example for the shell'
+    'openssl|makes certificates'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

@@ -20,6 +20,8 @@ mod protocol;
 mod session;
 mod signals;
 mod sources;
+mod tls;
+mod traces;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

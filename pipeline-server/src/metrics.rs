@@ -3,7 +3,7 @@
 //! Sessions count here what they do; what the shared model does is read from the element when somebody asks.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -34,6 +34,9 @@ struct End {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Unlabelled {}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Problem {
     kind: &'static str,
 }
@@ -50,6 +53,12 @@ pub(crate) struct Metrics {
     skipped: Counter,
     errors: Family<Problem, Counter>,
     refused: Family<Problem, Counter>,
+    load: Reading,
+    spans_dropped: Counter,
+    handshakes_failed: Counter,
+    certificates_rejected: Counter,
+    /// Empty without TLS.
+    certificate_expiry: Family<Unlabelled, Gauge>,
     model: ModelGauges,
 }
 
@@ -80,6 +89,11 @@ impl Metrics {
             skipped: Counter::default(),
             errors: Family::default(),
             refused: Family::default(),
+            load: Reading::default(),
+            spans_dropped: Counter::default(),
+            handshakes_failed: Counter::default(),
+            certificates_rejected: Counter::default(),
+            certificate_expiry: Family::default(),
             model: ModelGauges::default(),
         };
         metrics.register();
@@ -99,6 +113,15 @@ impl Metrics {
         registry.register("partials_skipped", help, self.skipped.clone());
         registry.register("errors", "Errors that clients were told of", self.errors.clone());
         registry.register("refused", "Sessions that were not let in", self.refused.clone());
+        let help = "What sessions need of the cores that they share, 1 = all; none are let in from max-load on";
+        registry.register("load", help, self.load.clone());
+        let help = "Spans of traces that the collector did not take";
+        registry.register("trace_spans_dropped", help, self.spans_dropped.clone());
+        registry.register("tls_handshakes_failed", "TLS handshakes that failed", self.handshakes_failed.clone());
+        let help = "New certificates that could not be used, so that the one before stayed";
+        registry.register("tls_certificates_rejected", help, self.certificates_rejected.clone());
+        let help = "When the certificate in use expires, since 1970";
+        registry.register_with_unit("tls_certificate_expiry", help, Unit::Seconds, self.certificate_expiry.clone());
         let model = &self.model;
         let help = "Time in the engine for each second of audio";
         registry.register("model_real_time_factor", help, model.real_time_factor.clone());
@@ -153,6 +176,32 @@ impl Metrics {
     /// A session was not let in.
     pub(crate) fn refused(&self, kind: Kind) {
         self.refused.get_or_create(&Problem { kind: kind.name() }).inc();
+    }
+
+    /// The engine's load, as sessions are admitted by.
+    pub(crate) fn load(&self, load: f64) {
+        self.load.set(load);
+    }
+
+    /// So many spans did not get to the collector.
+    pub(crate) fn spans_dropped(&self, count: u64) {
+        self.spans_dropped.inc_by(count);
+    }
+
+    /// A client did not get through its TLS handshake.
+    pub(crate) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
+    /// A new certificate can't be used.
+    pub(crate) fn certificate_rejected(&self) {
+        self.certificates_rejected.inc();
+    }
+
+    /// The certificate that is in use from now on expires then.
+    pub(crate) fn certificate_expires(&self, at: SystemTime) {
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.certificate_expiry.get_or_create(&Unlabelled {}).set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// All of it; `stats` are those of an element that shares the model.

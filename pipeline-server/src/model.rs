@@ -73,6 +73,11 @@ impl Model {
         self.element.property("stats")
     }
 
+    /// What all sessions need of the cores that they share, 1 = all of them.
+    pub(crate) fn engine_load(&self) -> f64 {
+        self.stats().get("model-load").unwrap_or_default()
+    }
+
     /// Lets it go.
     pub(crate) fn unload(&self) {
         let _ = self.element.set_state(gst::State::Null);

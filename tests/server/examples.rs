@@ -12,10 +12,15 @@ use crate::support::server::{built, Server};
 use crate::support::{within, workspace};
 
 /// What a client prints as finals of a clip that it gets on its standard input must be what is said in it.
-async fn prints_what_is_said(mut client: Command) {
+async fn prints_what_is_said(client: Command) {
     let server = Server::start(&[]);
+    prints_what_is_said_to(&format!("ws://{}/ws/transcribe", server.address), client).await;
+}
+
+/// The same with a server that is there.
+pub(crate) async fn prints_what_is_said_to(url: &str, mut client: Command) {
     let mut child = client
-        .arg(format!("ws://{}/ws/transcribe", server.address))
+        .arg(url)
         .current_dir(workspace())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -37,7 +42,7 @@ async fn prints_what_is_said(mut client: Command) {
 }
 
 /// A file that `make setup-tests` puts there.
-fn set_up(path: &str) -> PathBuf {
+pub(crate) fn set_up(path: &str) -> PathBuf {
     let path = workspace().join(path);
     assert!(path.exists(), "{} is not there: make setup-tests", path.display());
     path

@@ -1,8 +1,10 @@
 //! Plain HTTP, and requests for a WebSocket that is not to be had.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::client::Client;
 use crate::support::http::{metric_becomes, request, Response};
@@ -88,14 +90,57 @@ async fn a_model_that_is_not_there_ends_the_server() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_get_on_is_given_up_and_holds_nobody_up() {
-    let server = Server::start(&[]);
-    let mut slow = TcpStream::connect(server.address).await.unwrap();
-    slow.write_all(b"GET /ws/transcribe HTTP/1.1\r\nHost: x\r\nX-").await.unwrap();
+async fn requests_that_do_not_get_on_are_given_up_and_hold_nobody_up() {
+    let server = Server::start(&["--request-timeout", "1"]);
+    let connect = async || TcpStream::connect(server.address).await.unwrap();
+    let mut silent = connect().await;
+    let mut begun = connect().await;
+    begun.write_all(b"GET /ws/transcribe HTTP/1.1\r\nHost: x\r\nX-").await.unwrap();
+    // A header now and then, for as long as the connection takes them.
+    let (mut dripped, mut to) = connect().await.into_split();
+    let dripping = tokio::spawn(async move {
+        to.write_all(b"GET /ws/transcribe HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        while to.write_all(b"X-A: b\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    // One that asks, and does not read what it gets.
+    let mut unread = connect().await;
+    let asking =
+        tokio::spawn(
+            async move { while unread.write_all(b"GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {} },
+        );
     assert_eq!(request(&server, "GET", "/readyz").await.status, 200);
-    let mut rest = Vec::new();
-    // It ends, with or without an answer.
-    let _ = within("an end", slow.read_to_end(&mut rest)).await;
-    assert!(!String::from_utf8_lossy(&rest).contains(" 101 "), "{rest:?}");
+    let streams: [&mut (dyn AsyncRead + Unpin); 3] = [&mut silent, &mut begun, &mut dripped];
+    for stream in streams {
+        // It ends, with or without an answer.
+        let mut rest = Vec::new();
+        let _ = within("an end", stream.read_to_end(&mut rest)).await;
+        assert!(!String::from_utf8_lossy(&rest).contains(" 101 "), "{rest:?}");
+    }
+    within("an end", dripping).await.unwrap();
+    within("an end", asking).await.unwrap();
     assert_eq!(request(&server, "GET", "/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_opens_many_connections_takes_nobody_elses() {
+    let server = Server::start(&["--request-timeout", "600"]);
+    let mut open = Vec::new();
+    for _ in 0..256 {
+        open.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    // The next ones are not kept.
+    let mut next = TcpStream::connect(server.address).await.unwrap();
+    let ended = within("an end", next.read(&mut [0])).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    // For others there is room.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(server.address).await.unwrap();
+    other.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    within("an answer", other.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(open);
 }

@@ -4,11 +4,11 @@ use e2e_tests::clips::Composition;
 use e2e_tests::rss::Footprint;
 use serde_json::json;
 use tokio::net::TcpSocket;
-use tokio_tungstenite::{client_async, MaybeTlsStream};
+use tokio_tungstenite::client_async;
 
 use crate::support::client::{f32le, Client};
 use crate::support::http::metric_becomes;
-use crate::support::server::Server;
+use crate::support::server::{Server, Transport};
 use crate::support::verdict::words_are_right;
 
 /// Ten minutes of speech.
@@ -69,7 +69,7 @@ async fn a_client_that_does_not_read_is_closed_with_a_reason() {
     socket.set_recv_buffer_size(1).unwrap();
     let stream = socket.connect(server.address).await.unwrap();
     let url = format!("ws://{}/ws/transcribe", server.address);
-    let (socket, _) = client_async(url, MaybeTlsStream::Plain(stream)).await.unwrap();
+    let (socket, _) = client_async(url, Box::new(stream) as Box<dyn Transport>).await.unwrap();
     let Client { mut sender, mut receiver } = Client::over(socket);
     let sending = tokio::spawn(async move {
         for chunk in f32le(&ten_minutes()) {

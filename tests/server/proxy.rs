@@ -5,12 +5,12 @@ use std::process::{Child, Command, Stdio};
 
 use e2e_tests::clips::named;
 use tokio::net::TcpSocket;
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{client_async, MaybeTlsStream};
 
 use crate::support::client::{f32le, Client};
 use crate::support::http::Response;
-use crate::support::server::Server;
+use crate::support::server::{Server, Transport};
 use crate::support::verdict::words_are_right;
 use crate::support::{within, workspace};
 
@@ -71,7 +71,7 @@ impl Nginx {
         let mut request = format!("ws://127.0.0.1:{port}/ws/transcribe").into_client_request().unwrap();
         request.headers_mut().insert("origin", format!("http://127.0.0.1:{port}").parse().unwrap());
         request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
-        match client_async(request, MaybeTlsStream::Plain(stream)).await {
+        match client_async(request, Box::new(stream) as Box<dyn Transport>).await {
             Ok((socket, _)) => Ok(Client::over(socket)),
             Err(error) => Err(Response::refusal(error)),
         }

@@ -88,6 +88,7 @@
  * | `model-busy`, `model-core-seconds` | gdouble | time in the engine, s, and the same times its threads |
  * | `real-time-factor` | gdouble | `model-busy` / `model-audio-seconds` |
  * | `model-cores` | guint64 | cores that the jobs share |
+ * | `model-load` | gdouble | what all elements need of the cores, 1 = all: finals lately, partials asked for (two a second at most) |
  * | `model-batches`, `model-largest-batch` | guint64 | calls of the engine, and the most jobs in one |
  * | `model-mean-batch` | gdouble | jobs in a call |
  * | `model-final-wait-*` | guint64 | from a final's hand-in until it began to run |

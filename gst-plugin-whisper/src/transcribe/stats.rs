@@ -59,6 +59,7 @@ fn with_model(mut structure: gst::Structure, model: &Stats) -> gst::Structure {
         ("model-busy", model.busy_seconds),
         ("model-core-seconds", model.core_seconds),
         ("model-partial-cost", model.partial_cost),
+        ("model-load", model.load),
         ("model-mean-batch", model.mean_batch()),
         ("real-time-factor", model.real_time_factor()),
     ] {

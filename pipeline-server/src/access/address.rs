@@ -8,7 +8,7 @@ use ipnet::IpNet;
 /// Header in which proxies append whom a request came from.
 const FORWARDED: &str = "x-forwarded-for";
 
-/// The client's address; IPv6 by its /64, which is what one household or host gets.
+/// The client's address, as it counts.
 pub(super) fn of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.to_canonical();
     let named = headers.get_all(FORWARDED).iter().rev().flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
@@ -20,8 +20,13 @@ pub(super) fn of(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr
         let Ok(named) = name.trim().parse::<IpAddr>() else { break };
         client = named.to_canonical();
     }
-    match client {
-        IpAddr::V4(_) => client,
+    network(client)
+}
+
+/// What counts as one address: of IPv6 a /64, which is what one household or host gets.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()

@@ -17,6 +17,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
+pub(crate) use self::address::network;
 pub(crate) use self::key::{generate, Key};
 use self::rate::Rate;
 use self::token::Tokens;

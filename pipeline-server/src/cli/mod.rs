@@ -20,6 +20,7 @@ use crate::config::List;
 use crate::exit;
 use crate::outputs::Format;
 use crate::protocol::control::Partials;
+use crate::traces::Header;
 
 /// Live transcription with GStreamer and Whisper.
 #[derive(Debug, Parser)]
@@ -44,7 +45,7 @@ pub(crate) enum Command {
 
     /// Transcribe what clients send over WebSockets, while they speak.
     ///
-    /// Clients connect to ws://ADDRESS:PORT/ws/transcribe. SIGTERM or Ctrl-C lets nobody in any more, gives all clients
+    /// Clients connect to ws://ADDRESS:PORT/ws/transcribe, or with --tls-certificate to wss. SIGTERM or Ctrl-C lets nobody in any more, gives all clients
     /// what they have said so far, and ends; a second one ends at once.
     #[command(after_help = SETTINGS, args_override_self = true)]
     Serve(ServeArgs),
@@ -149,6 +150,15 @@ pub(crate) struct ServeArgs {
     #[arg(default_value = "false", hide_default_value = true, action = ArgAction::Set)]
     pub(crate) allow_anonymous: bool,
 
+    /// Speak TLS with this certificate: a file in PEM, those that lead to a root behind the server's own. It is read anew
+    /// on SIGHUP and when it changes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// Web pages from elsewhere that may connect, such as https://example.org; * for all.
     #[arg(long, value_name = "ORIGIN,…", default_value = "", hide_default_value = true)]
     pub(crate) allow_origins: List<String>,
@@ -177,13 +187,27 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) max_sessions: u32,
 
+    /// Load of the engine from which on nobody else is let in (HTTP 503): what the sessions' finals and partials need of the
+    /// cores, 1 = all of them. From 0.7 on partials come less often than they are asked for, and finals are not in time
+    /// any more when they alone need nearly all. /metrics has the load.
+    #[arg(long, value_name = "LOAD", default_value_t = 1.5, value_parser = load)]
+    pub(crate) max_load: f64,
+
     /// Seconds that a session may last.
     #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = value_parser!(u64).range(1..=604_800))]
     pub(crate) max_duration: u64,
 
-    /// Seconds without any message from the client after which its session is closed.
+    /// Seconds without audio or any other message from the client after which its session is closed.
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
     pub(crate) idle_timeout: u64,
+
+    /// Seconds between two pings to a client. One from which nothing comes for two of them, no answer either, is gone.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) ping_interval: u64,
+
+    /// Seconds that a client may take for a TLS handshake and for the head of a request.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) request_timeout: u64,
 
     /// Seconds that a session waits for its client to come back where the connection broke off and the client asked for
     /// that (resumable=true); 0 for never.
@@ -206,6 +230,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 
+    /// Send OpenTelemetry traces to this collector by OTLP over HTTP, such as http://127.0.0.1:4318.
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) otlp_endpoint: Option<String>,
+
+    /// Headers for the collector.
+    #[arg(long, value_name = "NAME=VALUE,…", default_value = "", hide_default_value = true)]
+    pub(crate) otlp_headers: List<Header>,
+
     #[command(flatten)]
     pub(crate) element: ElementArgs,
 
@@ -217,6 +249,11 @@ pub(crate) struct ServeArgs {
     /// be stable.
     #[arg(long, value_name = "MS", help_heading = "Transcription")]
     pub(crate) attention_margin: Option<u32>,
+}
+
+fn load(text: &str) -> Result<f64, String> {
+    let load = text.parse::<f64>().ok().filter(|load| (0.01..=1000.0).contains(load));
+    load.ok_or_else(|| "not a number from 0.01 to 1000".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

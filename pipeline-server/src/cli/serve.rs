@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::watch;
+use ureq::http::Uri;
 
 use super::ServeArgs;
 use crate::access::{self, Access};
@@ -18,6 +20,8 @@ use crate::pipeline;
 use crate::session::{Rules, Sessions};
 use crate::signals::Signals;
 use crate::sources::websocket::{Allowance, Resumables};
+use crate::tls::{self, Files, Tls};
+use crate::traces;
 
 /// Beyond the drain time-out of sessions, for telling clients about their ends.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -44,10 +48,31 @@ pub(super) fn check(args: &ServeArgs) -> anyhow::Result<()> {
         ))
         .into());
     }
+    collector(args)?;
+    // Its figures are thrown away.
+    load_tls(args, &Arc::new(Metrics::new()))?;
     // The element knows which values it takes.
     let element = pipeline::transcriber()?;
     let refused = pipeline::apply(&args.properties(), &element);
     refused.map_err(|refused| pipeline::Error::Setting(format!("--{refused}")).into())
+}
+
+/// Where traces go, if they go anywhere.
+fn collector(args: &ServeArgs) -> anyhow::Result<Option<Uri>> {
+    let url = args.otlp_endpoint.as_deref().map(traces::url).transpose();
+    url.map_err(|error| UsageError(format!("--otlp-endpoint: {error}")).into())
+}
+
+/// Certificate and key, if they are set.
+fn load_tls(args: &ServeArgs, metrics: &Arc<Metrics>) -> anyhow::Result<Option<Arc<Tls>>> {
+    let files = match (&args.tls_certificate, &args.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => Files { certificate: certificate.clone(), key: key.clone() },
+        (Some(_), None) => return Err(UsageError("--tls-certificate: --tls-key has to be set too".into()).into()),
+        (None, Some(_)) => return Err(UsageError("--tls-key: --tls-certificate has to be set too".into()).into()),
+    };
+    let loaded = Tls::load(files, metrics.clone()).map_err(|error| UsageError(error.to_string()))?;
+    Ok(Some(Arc::new(loaded)))
 }
 
 async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyhow::Result<Exit> {
@@ -57,16 +82,24 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         max_sessions: args.max_sessions as usize,
         max_sessions_per_address: args.max_sessions_per_address as usize,
         max_sessions_per_key: args.max_sessions_per_key as usize,
+        max_load: args.max_load,
         drain_timeout,
         max_unread: args.max_unread as usize,
         properties: args.properties(),
     };
     let metrics = Arc::new(Metrics::new());
-    let sessions = Sessions::new(rules, model.clone(), metrics.clone());
+    let tls = load_tls(args, &metrics)?;
+    let hangups = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
+    let exporter = match collector(args)? {
+        Some(url) => Some(traces::Exporter::start(url, args.otlp_headers.0.clone(), metrics.clone())?),
+        None => None,
+    };
+    let sessions = Sessions::new(rules, model.clone(), metrics.clone(), exporter.clone());
     let allowance = Allowance {
         max_message: args.max_message as usize,
         idle_timeout: Duration::from_secs(args.idle_timeout),
         max_duration: Duration::from_secs(args.max_duration),
+        ping_interval: Duration::from_secs(args.ping_interval),
         resume_grace: Duration::from_secs(args.resume_grace),
     };
     let access = Access::new(access::Rules {
@@ -89,14 +122,23 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     };
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
-    announce(&format!("Listening on ws://{address}/ws/transcribe"));
-    announce(&format!("For a browser: http://{address}/"));
+    let (ws, http) = if tls.is_some() { ("wss", "https") } else { ("ws", "http") };
+    announce(&format!("Listening on {ws}://{address}/ws/transcribe"));
+    announce(&format!("For a browser: {http}://{address}/"));
+    if tls.is_none() && !args.listen.ip().is_loopback() {
+        announce("Not encrypted: set tls-certificate and tls-key, or have a proxy speak TLS in front");
+    }
     if args.keys.0.is_empty() {
         let who =
             if args.listen.ip().is_loopback() { "programs of this machine" } else { "everybody who can reach it" };
         announce(&format!("No keys are set: open to {who}"));
     }
-    let serving = tokio::spawn(http::serve(listener, http::router(server)));
+    let watched = sessions.clone();
+    let reading = tokio::spawn(async move { watched.watch_load().await });
+    let watching = tokio::spawn(tls::watch(tls.clone(), hangups));
+    let patience = Duration::from_secs(args.request_timeout);
+    let door = http::Door::new(http::router(server), tls, args.trusted_proxies.0.clone(), patience);
+    let serving = tokio::spawn(door.serve(listener));
 
     let loaded = tokio::select! {
         loaded = model.loaded() => loaded,
@@ -116,7 +158,13 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         sessions.close();
         first(sessions.empty(), LAST_WORDS, &signals).await;
     }
+    reading.abort();
+    watching.abort();
     serving.abort();
+    if let Some(exporter) = exporter {
+        // It may wait for the collector, but not for ever.
+        let _ = tokio::time::timeout(LAST_WORDS, tokio::task::spawn_blocking(move || exporter.finish())).await;
+    }
     Ok(if drained { Exit::Ok } else { Exit::Interrupted })
 }
 

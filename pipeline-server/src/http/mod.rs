@@ -1,6 +1,7 @@
 //! The web side: which address leads where, and connections.
 
 mod connections;
+mod crowd;
 mod page;
 mod problem;
 
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 
-pub(crate) use self::connections::{listen, serve};
+pub(crate) use self::connections::{listen, Door};
 use crate::access::Access;
 use crate::metrics::{self, Metrics};
 use crate::model::Model;

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     ShuttingDown,
     /// All places are taken.
     TooManySessions,
+    /// The engine has enough to do.
+    Overloaded,
     /// The client's key or address has as many sessions as it may.
     TooManyOfClient,
     /// The client's address comes too often.
@@ -54,7 +56,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::InvalidParameter,
         Self::InvalidAudio,
         Self::InvalidMessage,
@@ -66,6 +68,7 @@ impl Kind {
         Self::NotReady,
         Self::ShuttingDown,
         Self::TooManySessions,
+        Self::Overloaded,
         Self::TooManyOfClient,
         Self::TooManyRequests,
         Self::Unauthorized,
@@ -94,6 +97,7 @@ impl Kind {
             Self::NotReady => ("not-ready", 503, "The server is not ready yet"),
             Self::ShuttingDown => ("shutting-down", 503, "The server is shutting down"),
             Self::TooManySessions => ("too-many-sessions", 503, "The server has no place for another session"),
+            Self::Overloaded => ("overloaded", 503, "The server is too busy for another session"),
             Self::TooManyOfClient => ("too-many-of-client", 429, "You have as many sessions as you may"),
             Self::TooManyRequests => ("too-many-requests", 429, "You come too often"),
             Self::Unauthorized => ("unauthorized", 401, "A key or token is needed"),

@@ -4,11 +4,13 @@
 //! its [`State`]s, and puts what the pipeline says into its [`log`], from where subscribers take it.
 
 mod arrivals;
+mod load;
 pub(crate) mod log;
 mod merge;
 mod pipeline;
 mod registry;
 mod state;
+mod trace;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -25,12 +27,14 @@ use self::merge::Merge;
 use self::pipeline::{Pipeline, Reached};
 pub(crate) use self::registry::{Attended, Place, Sessions};
 pub(crate) use self::state::{Reason, State};
+use self::trace::{Outcome, Trace};
 use crate::metrics::Metrics;
 use crate::pipeline::{event, is_about_a_decoder, Error, MissingPlugin, Properties, NO_AUDIO};
 use crate::protocol::control::Configure;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{Closed, ErrorMessage, Message, Totals};
 use crate::sources::Source;
+use crate::traces::Parent;
 
 /// What is the same for all sessions of a server.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) max_sessions_per_address: usize,
     /// Of them, with one key.
     pub(crate) max_sessions_per_key: usize,
+    /// Load of the engine from which on there are no new ones, 1 = all cores.
+    pub(crate) max_load: f64,
     /// How long pending finals are waited for when a session ends.
     pub(crate) drain_timeout: Duration,
     /// Messages that are kept for a slow reader.
@@ -56,6 +62,8 @@ pub(crate) struct Wishes {
     pub(crate) configure: Configure,
     /// Whether finals come with all finals before them.
     pub(crate) full_transcripts: bool,
+    /// The span of the client that it belongs to.
+    pub(crate) parent: Option<Parent>,
 }
 
 /// See the module.
@@ -69,10 +77,13 @@ pub(crate) struct Session {
     /// Where there are several tracks. Taken before the log's lock.
     merge: Option<Mutex<Merge>>,
     missing: Mutex<Option<MissingPlugin>>,
+    /// What it ends for, if something is wrong.
+    problem: Mutex<Option<String>>,
     pipeline: OnceLock<Arc<Pipeline>>,
     place: Mutex<Option<Place>>,
     drain_timeout: Duration,
     metrics: Arc<Metrics>,
+    trace: Option<Trace>,
     /// For work that has to wait, begun from GStreamer's threads.
     runtime: Handle,
 }
@@ -85,6 +96,7 @@ impl Session {
         wishes: &Wishes,
         rules: &Rules,
         metrics: Arc<Metrics>,
+        trace: Option<Trace>,
         runtime: Handle,
     ) -> Result<Arc<Self>, Problem> {
         let wanted = wishes.configure.properties().map_err(|e| Problem::new(Kind::InvalidSetting, e))?;
@@ -99,10 +111,12 @@ impl Session {
             arrivals: tracks.iter().map(|_| Mutex::default()).collect(),
             merge: (tracks.len() > 1).then(|| Mutex::new(Merge::new(tracks.len()))),
             missing: Mutex::default(),
+            problem: Mutex::default(),
             pipeline: OnceLock::new(),
             place: Mutex::default(),
             drain_timeout: rules.drain_timeout,
             metrics,
+            trace,
             runtime,
         });
         let (listening, metering) = (Arc::downgrade(&session), Arc::downgrade(&session));
@@ -223,6 +237,9 @@ impl Session {
         }
         tracing::info!(session = %self.id, kind = kind.name(), fatal = fatal.is_some(), "{}", problem.detail);
         self.metrics.error(kind);
+        if fatal.is_some() {
+            *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.detail.clone());
+        }
         self.log.push(|seq| Message::Error(ErrorMessage { seq, problem, fatal: fatal.is_some() }));
         if let Some(reason) = fatal {
             self.close(reason);
@@ -275,6 +292,9 @@ impl Session {
         if let (Event::Final(last), Some(arrivals)) = (&event, self.arrivals.get(track)) {
             let waited = arrivals.lock().unwrap_or_else(PoisonError::into_inner).waited(last.end, Instant::now());
             self.metrics.last(waited, !last.text.trim().is_empty());
+            if let (Some(trace), Some(waited)) = (&self.trace, waited) {
+                trace.last(last, self.channel(track), waited);
+            }
         }
         match &self.merge {
             None => self.log.push_event(track, self.channel(track), event),
@@ -341,6 +361,10 @@ impl Session {
             audio_seconds, finals = totals.finals, "session closed"
         );
         self.metrics.closed(self.kind, reason);
+        if let Some(trace) = &self.trace {
+            let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).take();
+            trace.closed(&Outcome { id: self.id, source: self.kind, reason, complete, totals, problem });
+        }
         self.leave();
     }
 

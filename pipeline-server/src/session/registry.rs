@@ -3,23 +3,28 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::load::{Load, EVERY, NEW};
+use super::trace::Trace;
 use super::{Reason, Rules, Session, Wishes};
 use crate::access::Client;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::protocol::problem::{Kind, Problem};
 use crate::sources::Source;
+use crate::traces::Exporter;
 
 /// See the module.
 pub(crate) struct Sessions {
     rules: Rules,
     model: Arc<Model>,
     metrics: Arc<Metrics>,
+    traces: Option<Arc<Exporter>>,
     inner: Mutex<Inner>,
     /// Places taken.
     taken: watch::Sender<usize>,
@@ -30,52 +35,83 @@ pub(crate) struct Sessions {
 #[derive(Default)]
 struct Inner {
     sessions: HashMap<Uuid, Arc<Session>>,
-    /// Whose places are taken, and how many tracks each has.
-    places: HashMap<Uuid, (Client, usize)>,
+    places: HashMap<Uuid, Taken>,
+    load: Load,
     draining: bool,
+}
+
+/// A place that is taken.
+struct Taken {
+    client: Client,
+    tracks: usize,
+    since: Instant,
 }
 
 impl Sessions {
     /// None yet.
-    pub(crate) fn new(rules: Rules, model: Arc<Model>, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(
+        rules: Rules,
+        model: Arc<Model>,
+        metrics: Arc<Metrics>,
+        traces: Option<Arc<Exporter>>,
+    ) -> Arc<Self> {
         let (taken, attended) = (watch::Sender::new(0), watch::Sender::new(0));
-        Arc::new(Self { rules, model, metrics, inner: Mutex::default(), taken, attended })
+        Arc::new(Self { rules, model, metrics, traces, inner: Mutex::default(), taken, attended })
     }
 
     /// A place for a client's session of so many tracks, or why there is none. It takes up as much room as so many
     /// sessions of one track.
     pub(crate) fn admit(self: &Arc<Self>, client: Client, tracks: usize) -> Result<Place, Problem> {
         let mut inner = self.inner();
-        self.check(&inner, &client, tracks)
+        let now = Instant::now();
+        self.check(&inner, &client, tracks, now)
             .inspect_err(|(kind, _)| self.metrics.refused(*kind))
             .map_err(|(kind, detail)| Problem::new(kind, detail))?;
         let place = Place { id: Uuid::new_v4(), client, tracks, sessions: self.clone() };
-        inner.places.insert(place.id, (place.client.clone(), tracks));
+        inner.places.insert(place.id, Taken { client: place.client.clone(), tracks, since: now });
         drop(inner);
         self.taken.send_modify(|taken| *taken += tracks);
         Ok(place)
     }
 
-    fn check(&self, inner: &Inner, client: &Client, tracks: usize) -> Result<(), (Kind, &'static str)> {
+    fn check(&self, inner: &Inner, client: &Client, tracks: usize, now: Instant) -> Result<(), (Kind, &'static str)> {
         if inner.draining {
             return Err((Kind::ShuttingDown, "no new sessions; try again when it is back"));
         }
         if !self.model.is_ready() {
             return Err((Kind::NotReady, "the model is being loaded; try again in a moment"));
         }
-        let taken = |alike: &dyn Fn(&Client) -> bool| -> usize {
-            inner.places.values().filter(|(other, _)| alike(other)).map(|(_, tracks)| tracks).sum()
+        let taken = |alike: &dyn Fn(&Taken) -> bool| -> usize {
+            inner.places.values().filter(|other| alike(other)).map(|other| other.tracks).sum()
         };
-        if client.ip.is_some() && taken(&|o| o.ip == client.ip) + tracks > self.rules.max_sessions_per_address {
+        if client.ip.is_some() && taken(&|o| o.client.ip == client.ip) + tracks > self.rules.max_sessions_per_address {
             return Err((Kind::TooManyOfClient, "your address has as many sessions as it may; end one first"));
         }
-        if client.key.is_some() && taken(&|o| o.key == client.key) + tracks > self.rules.max_sessions_per_key {
+        if client.key.is_some() && taken(&|o| o.client.key == client.key) + tracks > self.rules.max_sessions_per_key {
             return Err((Kind::TooManyOfClient, "your key has as many sessions as it may; end one first"));
         }
-        if taken(&|_| true) + tracks > self.rules.max_sessions {
+        let all = taken(&|_| true);
+        if all + tracks > self.rules.max_sessions {
             return Err((Kind::TooManySessions, "all places are taken; try again later"));
         }
+        let settled = taken(&|o| now.duration_since(o.since) >= NEW);
+        if inner.load.expected(all - settled, settled) >= self.rules.max_load {
+            return Err((Kind::Overloaded, "those who speak now keep the engine busy; try again later"));
+        }
         Ok(())
+    }
+
+    /// Reads the engine's load again and again, until it is dropped.
+    pub(crate) async fn watch_load(&self) {
+        let mut readings = tokio::time::interval(EVERY);
+        readings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            readings.tick().await;
+            let load = self.model.engine_load();
+            let mut inner = self.inner();
+            inner.load.read(load);
+            self.metrics.load(inner.load.mean());
+        }
     }
 
     /// Opens a session. It ends when what is returned is dropped, also while it is being opened.
@@ -87,7 +123,9 @@ impl Sessions {
     ) -> Result<Attended, Problem> {
         let (sessions, runtime) = (self.clone(), Handle::current());
         let opened = runtime.clone().spawn_blocking(move || {
-            let session = Session::open(place, source, &wishes, &sessions.rules, sessions.metrics.clone(), runtime)?;
+            let trace = sessions.traces.clone().map(|exporter| Trace::new(exporter, wishes.parent));
+            let metrics = sessions.metrics.clone();
+            let session = Session::open(place, source, &wishes, &sessions.rules, metrics, trace, runtime)?;
             sessions.attended.send_modify(|clients| *clients += 1);
             Ok(Attended { session, sessions })
         });

@@ -8,16 +8,15 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use jsonschema::Validator;
 use serde_json::{json, Value};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{connect_async, MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{client_async, WebSocketStream};
 
-use super::server::Server;
+use super::server::{Server, Transport};
 use super::{within, workspace};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<Box<dyn Transport>>;
 
 /// 0.1 s, as microphones send it; the pace is the server's.
 const CHUNK: usize = 1_600;
@@ -83,7 +82,8 @@ impl Client {
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
-        let (socket, _) = within("a connection", connect_async(request)).await?;
+        let connecting = async { client_async(request, server.open().await?).await };
+        let (socket, _) = within("a connection", connecting).await?;
         Ok(Self::over(socket))
     }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
 
 use super::server::Server;
@@ -49,7 +48,7 @@ pub(crate) async fn request(server: &Server, method: &str, path: &str) -> Respon
 /// The same with more headers, each with its line end.
 pub(crate) async fn request_with(server: &Server, method: &str, path: &str, headers: &str) -> Response {
     within("an answer", async {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = server.open().await.unwrap();
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", server.address);
         stream.write_all(head.as_bytes()).await.unwrap();

@@ -1,6 +1,7 @@
 //! `pipeline-server serve` as a process on a port of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,14 +9,25 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
 use super::{workspace, LIMIT};
 
 /// A server that is ready.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it speaks TLS: what its certificate is checked with.
+    pub(crate) tls: Option<TlsConnector>,
     stderr: Option<JoinHandle<String>>,
 }
+
+/// What bytes go over, both ways.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 /// What became of it.
 #[derive(Debug)]
@@ -33,16 +45,29 @@ impl Server {
 
     /// The same with variables.
     pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(arguments).envs(variables.iter().copied()).spawn().unwrap();
+        let mut command = command(arguments);
+        command.envs(variables.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts it with its log going to a file.
+    pub(crate) fn start_with_log(arguments: &[&str], log: File) -> Self {
+        let mut command = command(arguments);
+        command.stderr(log);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let (told, lines) = mpsc::channel();
         let stdout = child.stdout.take().unwrap();
         thread::spawn(move || {
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| told.send(line))
         });
-        let mut stderr = child.stderr.take().unwrap();
+        let stderr = child.stderr.take();
         let stderr = thread::spawn(move || {
             let mut bytes = Vec::new();
-            let _ = stderr.read_to_end(&mut bytes);
+            let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut bytes));
             String::from_utf8_lossy(&bytes).into_owned()
         });
         let mut address = None;
@@ -51,13 +76,23 @@ impl Server {
                 let _ = child.kill();
                 panic!("the server does not get ready: {}", stderr.join().unwrap());
             };
-            if let Some(listening) = line.strip_prefix("Listening on ws://") {
+            if let Some(listening) = line.strip_prefix("Listening on ") {
+                let (_, listening) = listening.split_once("://").unwrap();
                 address = Some(listening.strip_suffix("/ws/transcribe").unwrap().parse().unwrap());
             } else if line.starts_with("Ready") {
                 break;
             }
         }
-        Self { child, address: address.unwrap(), stderr: Some(stderr) }
+        Self { child, address: address.unwrap(), tls: None, stderr: Some(stderr) }
+    }
+
+    /// A connection to it.
+    pub(crate) async fn open(&self) -> io::Result<Box<dyn Transport>> {
+        let stream = TcpStream::connect(self.address).await?;
+        match &self.tls {
+            None => Ok(Box::new(stream)),
+            Some(tls) => Ok(Box::new(tls.connect("localhost".try_into().unwrap(), stream).await?)),
+        }
     }
 
     /// Sends it a signal.
@@ -120,8 +155,13 @@ fn command(arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    if !arguments.iter().any(|argument| argument.starts_with("--listen")) {
+    let absent = |option: &str| !arguments.iter().any(|argument| argument.starts_with(option));
+    if absent("--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
+    }
+    // A machine that is busy with other tests keeps nobody out.
+    if absent("--max-load") {
+        command.args(["--max-load", "1000"]);
     }
     for unwanted in ["RUST_LOG", "GST_DEBUG", "WHISPER_MODELS_DIR"] {
         command.env_remove(unwanted);

@@ -16,6 +16,8 @@ const SHARE: f64 = 0.7;
 const LEAST_SHARE: f64 = 0.05;
 /// The least interval is never longer than this.
 pub const LONGEST: Duration = Duration::from_secs(5);
+/// Who asks for partials more often than this is counted in the load as if not: that is a wish that others come before.
+const USUAL: Duration = Duration::from_millis(500);
 /// Weight of the latest partial in the mean cost.
 const WEIGHT: f64 = 0.1;
 /// Over about this time the finals' load is averaged, seconds.
@@ -78,6 +80,13 @@ impl Pace {
         let mut asked: Vec<f64> = self.asking.values().map(|every| every.as_secs_f64().max(1e-3)).collect();
         asked.sort_by(f64::total_cmp);
         level(&asked, capacity / cost).map_or(Duration::ZERO, |s| Duration::from_secs_f64(s).min(LONGEST))
+    }
+
+    /// What the streams need of the cores, 1 = all of them: their finals lately, and the partials that they ask for, of
+    /// each two a second at most. Over [`SHARE`] partials have to be rarer.
+    pub fn load(&self, now: Duration) -> f64 {
+        let rate: f64 = self.asking.values().map(|every| 1.0 / (*every).max(USUAL).as_secs_f64()).sum();
+        (self.partial_cost() * rate + self.recent_finals(now) / MEMORY) / self.cores
     }
 
     /// Whether finals leave something of [`SHARE`], so that one may be made in vain.
@@ -158,6 +167,26 @@ mod tests {
             pace.ends(stream);
         }
         assert_eq!(pace.least_interval(later), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_load_is_what_is_asked_for_and_not_what_comes_of_it() {
+        assert_eq!(Pace::new(2).load(NOW), 0.0);
+        let asked = [500; 30];
+        let mut pace = pace(2, 0.1, &asked);
+        assert!((pace.load(NOW) - 3.0).abs() < 1e-9, "30 times 2 times 0.1 s each second, on 2 cores");
+        pace.final_took(10.0, NOW);
+        assert!((pace.load(NOW) - 3.5).abs() < 1e-9, "one core more, for 10 s");
+        for stream in 0..30 {
+            pace.ends(stream);
+        }
+        assert!(pace.load(NOW + Duration::from_secs(60)) < 0.01);
+    }
+
+    #[test]
+    fn whoever_asks_for_more_than_others_does_not_make_the_load_higher() {
+        assert_eq!(pace(2, 0.1, &[10, 500]).load(NOW), pace(2, 0.1, &[500, 500]).load(NOW));
+        assert!(pace(2, 0.1, &[1_000]).load(NOW) < pace(2, 0.1, &[500]).load(NOW));
     }
 
     #[test]

@@ -235,6 +235,7 @@ impl<P> Plan<P> {
             partial_wait: self.partial_wait.spread(),
             partial_cost: self.pace.partial_cost(),
             least_partial_interval: self.pace.least_interval(now),
+            load: self.pace.load(now),
             ..self.stats.clone()
         }
     }

@@ -53,6 +53,8 @@ pub struct Stats {
     pub partial_cost: f64,
     /// No stream gets partials more often than this now, because the engine is busy; zero when it is not.
     pub least_partial_interval: Duration,
+    /// What all streams need of the cores, 1 = all of them: the finals lately, and the partials that they ask for.
+    pub load: f64,
     /// Cores that the model's jobs share.
     pub cores: usize,
 }

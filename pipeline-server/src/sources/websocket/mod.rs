@@ -34,7 +34,10 @@ use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{AudioFormat, Limits, Message, Ready};
 use crate::protocol::VERSION;
 use crate::session::Wishes;
+use crate::traces::Parent;
 
+/// The header of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 /// Name of this door.
 const KIND: &str = "websocket";
 
@@ -45,6 +48,8 @@ pub(crate) struct Allowance {
     pub(crate) max_message: usize,
     /// Without any message from the client.
     pub(crate) idle_timeout: Duration,
+    /// Between two pings.
+    pub(crate) ping_interval: Duration,
     /// Of a session.
     pub(crate) max_duration: Duration,
     /// For a client to come back to its session.
@@ -98,7 +103,8 @@ async fn open(
     let key = client.key.clone();
     let place = server.sessions.admit(client, tracks.len())?;
     let (source, inlet) = ClientAudio::new(wire, tracks);
-    let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts() };
+    let parent = headers.get(TRACEPARENT).and_then(|header| Parent::from_header(header.to_str().ok()?));
+    let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts(), parent };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;
     session.log().push(|seq| {
         Message::Ready(Ready {

@@ -31,8 +31,8 @@ use crate::session::{Reason, Session, State};
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long the client's answer to the close frame is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Between two pings, which keep proxies from closing a connection on which nobody speaks.
-const PING: Duration = Duration::from_secs(20);
+/// Pings without any sign of life after which a client is gone.
+const UNANSWERED: u32 = 2;
 /// Text messages that are not understood before the session is closed.
 const PATIENCE: u32 = 16;
 
@@ -86,7 +86,7 @@ async fn serve(socket: WebSocket, held: &Held, connection: u64, after: Option<u6
     }
     let reader = Reader { session: session.clone(), way_in, allowance: around.allowance, misunderstood: 0 };
     let mut reading = pin!(reader.run(stream));
-    let mut writing = pin!(write(sink, session.clone(), around.metrics.clone(), after.unwrap_or(0)));
+    let mut writing = pin!(write(sink, session.clone(), around, after.unwrap_or(0)));
     let mut over = pin!(sleep_until(held.end));
     let (mut reads, mut lasts) = (true, true);
     loop {
@@ -142,27 +142,50 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads until the connection is over; what comes after the end of the session is thrown away.
     async fn run(mut self, mut stream: SplitStream<WebSocket>) -> Ending {
+        let Allowance { idle_timeout, ping_interval, .. } = self.allowance;
+        let began = Instant::now();
+        // A session that is over or about to be has limits of its own.
+        let (mut idle, mut gone) = (began + idle_timeout, began + UNANSWERED * ping_interval);
         loop {
-            let message = match timeout(self.allowance.idle_timeout, stream.next()).await {
-                Ok(message) => message,
-                Err(_) if self.session.state().takes_audio() => {
-                    let detail = format!(
-                        "nothing came for {} s; send keepalive while there is no audio",
-                        self.allowance.idle_timeout.as_secs()
-                    );
-                    self.session.report(Kind::IdleTimeout, detail, None);
-                    self.session.drain(Reason::IdleTimeout);
+            let session = self.session.clone();
+            let takes_audio = || session.state().takes_audio();
+            let message = tokio::select! {
+                message = stream.next() => message,
+                () = sleep_until(idle), if takes_audio() => {
+                    if takes_audio() {
+                        self.idle();
+                    }
                     continue;
                 }
-                Err(_) => continue,
+                () = sleep_until(gone), if takes_audio() => match takes_audio() {
+                    true => return Ending::Gone,
+                    false => continue,
+                },
             };
+            // An answer to a ping is a sign of life of the connection, not of the client.
+            let said = matches!(message, Some(Ok(ws::Message::Binary(_) | ws::Message::Text(_))));
             match message {
-                Some(Ok(message)) if self.session.state().takes_audio() => self.take(message).await,
+                Some(Ok(message)) if takes_audio() => self.take(message).await,
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return self.broke(&error),
                 None => return Ending::Gone,
             }
+            // It may have waited for the pipeline.
+            let now = Instant::now();
+            gone = now + UNANSWERED * ping_interval;
+            if said {
+                idle = now + idle_timeout;
+            }
         }
+    }
+
+    fn idle(&self) {
+        let detail = format!(
+            "nothing came for {} s; send keepalive while there is no audio",
+            self.allowance.idle_timeout.as_secs()
+        );
+        self.session.report(Kind::IdleTimeout, detail, None);
+        self.session.drain(Reason::IdleTimeout);
     }
 
     async fn take(&mut self, message: ws::Message) {
@@ -259,11 +282,13 @@ enum Sent {
 async fn write(
     mut sink: SplitSink<WebSocket, ws::Message>,
     session: Arc<Session>,
-    metrics: Arc<Metrics>,
+    around: &Surroundings,
     after: u64,
 ) -> bool {
     let mut messages = session.log().subscribe(after);
-    let mut pings = interval_at(Instant::now() + PING, PING);
+    // They also keep proxies from closing a connection on which nobody speaks.
+    let every = around.allowance.ping_interval;
+    let mut pings = interval_at(Instant::now() + every, every);
     let mut expired = pin!(async {
         session.reached(|state| state.is_closed()).await;
         tokio::time::sleep(LAST_WORDS).await;
@@ -280,7 +305,7 @@ async fn write(
             },
             _ = pings.tick() => ws::Message::Ping(Default::default()),
         };
-        metrics.partials_skipped(messages.take_skipped());
+        around.metrics.partials_skipped(messages.take_skipped());
         let sent = tokio::select! {
             sent = sink.send(frame) => if sent.is_ok() { Sent::Yes } else { Sent::Gone },
             () = messages.lagged() => Sent::Slow,

@@ -35,6 +35,8 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--language", "en", "--model"])
             .arg(tiny_en())
             .args(["--max-sessions", &sessions, "--max-sessions-per-address", &sessions, "--max-rate", "10000"])
+            // What is measured is what comes of all of them.
+            .args(["--max-load", "1000"])
             .current_dir(workspace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
