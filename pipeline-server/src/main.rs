@@ -6,6 +6,7 @@
 mod access;
 mod cli;
 mod config;
+mod declared;
 mod exit;
 mod http;
 mod memory;
@@ -17,6 +18,7 @@ mod protocol;
 mod session;
 mod signals;
 mod sources;
+mod supervise;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -96,7 +96,7 @@ async fn open(
     let key = client.key.clone();
     let place = server.sessions.admit(client, tracks.len())?;
     let (source, inlet) = ClientAudio::new(wire, tracks);
-    let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts() };
+    let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts(), name: None };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;
     session.log().push(|seq| {
         Message::Ready(Ready {
