@@ -34,6 +34,9 @@ test_packages=(
     'gstreamer1.0-x|textoverlay, for the burned-in captions'
     'nginx-light|a proxy in front of the server'
     'chromium|shows the page of the server'
+    'python3-gi|the camera of the tests is a Python program'
+    'gir1.2-gst-rtsp-server-1.0|the camera: an RTSP server with AAC, Opus and G.711'
+    'ffmpeg|sends SRT and RTMP streams'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

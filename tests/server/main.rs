@@ -20,5 +20,6 @@ mod pressure;
 mod proxy;
 mod refusals;
 mod resume;
+mod sources;
 mod support;
 mod transcripts;
