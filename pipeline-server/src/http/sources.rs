@@ -52,7 +52,7 @@ pub(super) async fn list(
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
     headers: HeaderMap,
 ) -> Result<Json<Vec<SourceView>>, Problem> {
-    admit(&server, &headers, peer)?;
+    check(&server, &headers, peer)?;
     Ok(Json(server.declared.list()))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Json<SourceView>, Problem> {
-    admit(&server, &headers, peer)?;
+    check(&server, &headers, peer)?;
     server.declared.find(&name).map(Json)
 }
 
@@ -92,15 +92,21 @@ pub(super) async fn remove(
     server.declared.remove(&name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Whoever has a key. Where there are none, only programs of this machine: a source has the server connect to wherever its
-/// address says.
+/// Who changes something.
 fn admit(server: &Server, headers: &HeaderMap, peer: SocketAddr) -> Result<Client, Problem> {
     let client =
         server.access.admit(headers, peer, None).inspect_err(|problem| server.metrics.refused(problem.kind()))?;
+    check(server, headers, peer)?;
+    Ok(client)
+}
+
+/// Whoever has a key. Where there are none, only programs of this machine: a source has the server connect to wherever its
+/// address says.
+fn check(server: &Server, headers: &HeaderMap, peer: SocketAddr) -> Result<(), Problem> {
     let from_here = peer.ip().is_loopback() && !headers.contains_key("x-forwarded-for");
-    if client.key.is_none() && !from_here {
+    if server.access.key(headers)?.is_none() && !from_here {
         let detail = "without keys, sources can be managed from the server's own machine only";
         return Err(Problem::new(Kind::Unauthorized, detail));
     }
-    Ok(client)
+    Ok(())
 }

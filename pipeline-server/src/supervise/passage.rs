@@ -12,6 +12,14 @@ use gst::ClockTime;
 /// Nanoseconds by which the time of capture has to move to be told anew.
 const NOTICEABLE: i64 = 5_000_000;
 
+/// By so much audio may overlap with what came before it without being a jump: some demuxers of live streams correct their
+/// idea of the sender's clock all at once.
+const OVERLAP: ClockTime = ClockTime::from_mseconds(500);
+/// What nobody notices.
+const JITTER: ClockTime = ClockTime::from_mseconds(10);
+/// By so much each piece of audio comes nearer to where it should be.
+const STEP: ClockTime = ClockTime::from_mseconds(5);
+
 /// The time line of a source.
 #[derive(Debug, Default)]
 pub(super) struct Line(Mutex<Inner>);
@@ -44,6 +52,8 @@ pub(super) struct Passage {
     /// Running time of the first audio, and where it joined.
     joined: Option<(ClockTime, ClockTime)>,
     latest: Option<ClockTime>,
+    /// Where the audio so far ends on the line.
+    end: Option<ClockTime>,
     /// What was told of the time of capture: nanoseconds since 1970 less stream time.
     captured: Option<i64>,
 }
@@ -64,11 +74,21 @@ impl Passage {
     pub(super) fn place(&mut self, line: &Line, running: ClockTime, duration: ClockTime, now: Instant) -> Placed {
         let joins = self.joined.is_none();
         let (first, joined) = *self.joined.get_or_insert_with(|| (running, line.join(now)));
-        let at = shifted(running, first, joined);
+        let at = self.smoothed(shifted(running, first, joined));
+        self.end = Some(at + duration);
         let advances = self.latest.is_none_or(|latest| running > latest);
         self.latest = self.latest.max(Some(running));
         line.extend(at + duration);
         Placed { at, joins, advances }
+    }
+
+    /// Audio that would overlap with what came before it follows that instead, a little nearer each time.
+    fn smoothed(&self, at: ClockTime) -> ClockTime {
+        let overlap = self.end.map_or(ClockTime::ZERO, |end| end.saturating_sub(at));
+        if overlap > JITTER && overlap <= OVERLAP {
+            return at + overlap - STEP;
+        }
+        at
     }
 
     /// Where a running time is that nothing has to be placed at; none before the first audio.
@@ -119,6 +139,22 @@ mod tests {
         assert_eq!(second, Placed { at: ms(20), joins: false, advances: true });
         assert!(!passage.place(&line, ms(7_320), ms(20), start).advances, "a frozen time");
         assert_eq!(passage.find(ms(7_400)), Some(ms(100)));
+    }
+
+    #[test]
+    fn a_small_step_back_is_taken_slowly() {
+        let (line, start) = (Line::default(), Instant::now());
+        let mut passage = Passage::default();
+        let mut at = |running: u64| passage.place(&line, ms(running), ms(20), start).at;
+        assert_eq!((at(0), at(20)), (ms(0), ms(20)));
+        // 120 ms back, all at once.
+        let placed: Vec<u64> = (0..30).map(|i| at(40 - 120 + 1000 + i * 20).mseconds()).collect();
+        assert_eq!(placed[0], 920, "a hole is none of its business");
+        let back: Vec<ClockTime> = (0..30).map(|i| at(1520 - 120 + i * 20)).collect();
+        assert!(back.windows(2).all(|pair| pair[1] >= pair[0] + ms(10) && pair[1] <= pair[0] + ms(20)), "{back:?}");
+        assert!(back[29] - ms(1520 - 120 + 29 * 20) <= ms(10), "{back:?}");
+        // What goes back further is a jump.
+        assert_eq!(at(300), ms(300));
     }
 
     #[test]

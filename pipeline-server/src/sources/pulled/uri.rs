@@ -8,19 +8,28 @@ use super::{raw, Protocol, Stream};
 use crate::pipeline::{make, Error};
 use crate::supervise::{Connect, Fault, FaultKind, Intake};
 
+/// Seconds for an answer.
+const PATIENCE: i32 = 10;
+
 /// See the module.
 pub(super) struct Uri(pub(super) Stream);
 
-impl Connect for Uri {
-    fn connect(&self, bin: &gst::Bin, intake: &Intake) -> Result<Vec<gst::Element>, Error> {
+impl Uri {
+    /// librtmp's source: the newer `rtmp2src`, which `uridecodebin` would take, gets nothing from ffmpeg.
+    fn rtmp(&self) -> Result<Vec<gst::Element>, Error> {
+        let (source, decoder) = (make("rtmpsrc")?, make("decodebin")?);
+        source.set_property("location", self.0.address.reveal());
+        source.set_property("timeout", PATIENCE);
+        Ok(vec![source, decoder])
+    }
+
+    /// Whatever GStreamer has a source for.
+    fn any(&self) -> Result<gst::Element, Error> {
         let decoder = make("uridecodebin")?;
         let address = &self.0.address;
         // Where a source takes the login as properties, it is kept out of the address, which GStreamer shows in its logs.
         let apart = address.protocol() == Protocol::Http;
         decoder.set_property("uri", if apart { address.bare() } else { address.reveal() });
-        // Pictures are not even decoded.
-        decoder.set_property("caps", raw());
-        decoder.set_property("expose-all-streams", false);
         let login = address.login().filter(|_| apart).cloned();
         decoder.connect("source-setup", false, move |values| {
             let source = values.get(1).and_then(|source| source.get::<gst::Element>().ok())?;
@@ -34,7 +43,19 @@ impl Connect for Uri {
             }
             None
         });
-        bin.add(&decoder)?;
+        Ok(decoder)
+    }
+}
+
+impl Connect for Uri {
+    fn connect(&self, bin: &gst::Bin, intake: &Intake) -> Result<Vec<gst::Element>, Error> {
+        let elements = if self.0.address.protocol() == Protocol::Rtmp { self.rtmp()? } else { vec![self.any()?] };
+        bin.add_many(&elements)?;
+        gst::Element::link_many(&elements)?;
+        let decoder = &elements[elements.len() - 1];
+        // Pictures are not even decoded.
+        decoder.set_property("caps", raw());
+        decoder.set_property("expose-all-streams", false);
         let (wanted, seen, found) = (self.0.audio_track, AtomicU32::new(0), intake.clone());
         decoder.connect_pad_added(move |_, pad| {
             if seen.fetch_add(1, Ordering::AcqRel) == wanted {
@@ -51,7 +72,7 @@ impl Connect for Uri {
                 intake.fault(FaultKind::NoAudio, detail);
             }
         });
-        Ok(vec![decoder])
+        Ok(elements)
     }
 
     fn is_live(&self, elements: &[gst::Element]) -> bool {
@@ -73,8 +94,11 @@ impl Connect for Uri {
         }
         let fault = Fault::of_message(error);
         // Sources of a network often say no more than that nothing came.
-        if fault.kind == FaultKind::Broken && error.error().matches(gst::StreamError::Failed) {
-            let text = "no data comes from there; is the address right, and does the server answer?";
+        let nothing = fault.kind == FaultKind::Broken
+            && (error.error().matches(gst::StreamError::Failed) || error.error().matches(gst::ResourceError::Read));
+        if nothing {
+            let text =
+                "no data comes from there any more, or never did; is the address right, and does the server answer?";
             return Fault::new(FaultKind::Unreachable, text);
         }
         fault
