@@ -36,6 +36,9 @@ test_packages=(
     'chromium|shows the page of the server'
     'jq|reads JSON in the example for the shell'
     'openssl|makes certificates'
+    'python3-gi|the camera of the tests is a Python program'
+    'gir1.2-gst-rtsp-server-1.0|the camera: an RTSP server with AAC, Opus and G.711'
+    'ffmpeg|sends SRT and RTMP streams'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

@@ -7,6 +7,7 @@
 mod access;
 mod cli;
 mod config;
+mod declared;
 mod exit;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -20,6 +21,7 @@ mod protocol;
 mod session;
 mod signals;
 mod sources;
+mod supervise;
 mod tls;
 mod traces;
 

@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::protocol::problem::Kind;
 use crate::session::Reason;
+use crate::supervise::decide::Status;
 
 /// Content type of [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -37,6 +38,17 @@ struct End {
 struct Unlabelled {}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Name {
+    name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceFault {
+    source: &'static str,
+    fault: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Problem {
     kind: &'static str,
 }
@@ -48,6 +60,9 @@ pub(crate) struct Metrics {
     opened: Family<Source, Counter>,
     closed: Family<End, Counter>,
     audio: Family<Source, Counter<f64, AtomicU64>>,
+    streaming: Family<Name, Gauge>,
+    connections: Family<Source, Counter>,
+    faults: Family<SourceFault, Counter>,
     finals: Counter,
     latency: Histogram,
     skipped: Counter,
@@ -84,6 +99,9 @@ impl Metrics {
             opened: Family::default(),
             closed: Family::default(),
             audio: Family::default(),
+            streaming: Family::default(),
+            connections: Family::default(),
+            faults: Family::default(),
             finals: Counter::default(),
             latency: Histogram::new(LATENCIES),
             skipped: Counter::default(),
@@ -106,6 +124,10 @@ impl Metrics {
         registry.register("sessions_opened", "Sessions that began", self.opened.clone());
         registry.register("sessions_closed", "Sessions that ended, and why", self.closed.clone());
         registry.register_with_unit("audio", "Audio that came in", Unit::Seconds, self.audio.clone());
+        let help = "Whether audio comes from a declared source, by its name";
+        registry.register("source_streaming", help, self.streaming.clone());
+        registry.register("source_connections", "Connections from which audio came", self.connections.clone());
+        registry.register("source_faults", "Connections that were lost or could not be made", self.faults.clone());
         registry.register("finals", "Finals that hold words", self.finals.clone());
         let help = "From the arrival of the end of an utterance to its final";
         registry.register_with_unit("final_latency", help, Unit::Seconds, self.latency.clone());
@@ -151,6 +173,29 @@ impl Metrics {
     /// So many seconds of audio came in.
     pub(crate) fn audio(&self, source: &'static str, seconds: f64) {
         self.audio.get_or_create(&Source { source }).inc_by(seconds.max(0.0));
+    }
+
+    /// How a source is that the server pulls.
+    pub(crate) fn source(&self, source: &'static str, name: Option<&str>, status: &Status) {
+        if let Some(name) = name {
+            let streams = i64::from(*status == Status::Streaming);
+            self.streaming.get_or_create(&Name { name: name.to_owned() }).set(streams);
+        }
+        match status {
+            Status::Streaming => {
+                self.connections.get_or_create(&Source { source }).inc();
+            }
+            Status::Waiting { fault, .. } | Status::Failed(fault) => {
+                let fault = fault.kind.name();
+                self.faults.get_or_create(&SourceFault { source, fault }).inc();
+            }
+            Status::Connecting { .. } | Status::Finished => {}
+        }
+    }
+
+    /// A declared source is gone.
+    pub(crate) fn forget_source(&self, name: &str) {
+        self.streaming.remove(&Name { name: name.to_owned() });
     }
 
     /// A final came, so long after the end of its utterance.

@@ -21,6 +21,7 @@ mod pressure;
 mod proxy;
 mod refusals;
 mod resume;
+mod sources;
 mod support;
 mod tls;
 mod traces;

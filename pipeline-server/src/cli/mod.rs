@@ -16,7 +16,7 @@ use clap::{value_parser, ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::access::Key;
-use crate::config::List;
+use crate::config::{List, Sources};
 use crate::exit;
 use crate::outputs::Format;
 use crate::protocol::control::Partials;
@@ -225,6 +225,20 @@ pub(crate) struct ServeArgs {
     /// Seconds that pending finals are waited for when a session ends.
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = value_parser!(u64).range(1..=3_600))]
     pub(crate) drain_timeout: u64,
+
+    /// Streams to pull, as addresses or as a JSON list of objects; in a file, `[[sources]]` with the fields of POST
+    /// /v1/sources.
+    #[arg(long, value_name = "URL,…|JSON", default_value = "", hide_default_value = true)]
+    pub(crate) sources: Sources,
+
+    /// Folder in which sources are kept that clients declare, so that they are there again after a restart. It is made
+    /// if need be; without one they are forgotten.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Folder that sources write captions to (`files`): NAME.srt, NAME.vtt, NAME.jsonl.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) captions_dir: Option<PathBuf>,
 
     /// How logs are written to stderr. They hold session ids and no transcripts.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]

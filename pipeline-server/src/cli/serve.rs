@@ -12,6 +12,7 @@ use ureq::http::Uri;
 
 use super::ServeArgs;
 use crate::access::{self, Access};
+use crate::declared::{Declared, Store};
 use crate::exit::{Exit, UsageError};
 use crate::http::{self, Server};
 use crate::metrics::Metrics;
@@ -51,6 +52,15 @@ pub(super) fn check(args: &ServeArgs) -> anyhow::Result<()> {
     collector(args)?;
     // Its figures are thrown away.
     load_tls(args, &Arc::new(Metrics::new()))?;
+    if let Some(folder) = &args.captions_dir {
+        if !folder.is_dir() {
+            return Err(UsageError(format!("--captions-dir {}: there is no such folder", folder.display())).into());
+        }
+    }
+    let writes = args.sources.0.iter().any(|source| !source.files.is_empty());
+    if writes && args.captions_dir.is_none() {
+        return Err(UsageError("--sources: one of them has files, but there is no --captions-dir".to_owned()).into());
+    }
     // The element knows which values it takes.
     let element = pipeline::transcriber()?;
     let refused = pipeline::apply(&args.properties(), &element);
@@ -112,7 +122,11 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     .context("the system gives no random numbers")?;
     let access = Arc::new(access);
     let resumables = Resumables::new();
+    let store = args.state_dir.as_deref().map(Store::open).transpose().context("the sources cannot be kept")?;
+    let kept = store.as_ref().map(Store::load).transpose().context("the sources cannot be read")?.unwrap_or_default();
+    let declared = Declared::new(sessions.clone(), metrics.clone(), args.captions_dir.clone(), store);
     let server = Server {
+        declared: declared.clone(),
         access,
         sessions: sessions.clone(),
         model: model.clone(),
@@ -146,6 +160,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     };
     loaded?;
     if signals.count() == 0 {
+        declared.begin(args.sources.0.clone(), kept).await;
         announce(&format!("Ready: {}", model.name()));
     }
     signals.reach(1).await;

@@ -11,6 +11,8 @@ use crate::outputs::target::Target;
 use crate::outputs::{self, Format, Live, Output, Screen};
 use crate::pipeline::{self, Observer, Options, Outcome, Preparation, Setting, Source};
 use crate::signals::Signals;
+use crate::sources::pulled::Address;
+use crate::supervise::decide::Status;
 
 /// Columns when the terminal does not tell.
 const COLUMNS: usize = 80;
@@ -49,9 +51,9 @@ fn transcribe_all(
     for input in &args.inputs {
         let source = Source::from_argument(input)?;
         if several {
-            output.input(input, target).map_err(pipeline::Error::Output)?;
+            output.input(&name(input), target).map_err(pipeline::Error::Output)?;
         }
-        let mut scribe = Scribe { output, target, progress: Progress::new(input, !plan.uses_terminal()) };
+        let mut scribe = Scribe { output, target, progress: Progress::new(&name(input), !plan.uses_terminal()) };
         let result = pipeline::run(&source, &plan.options, signals, &mut scribe);
         scribe.progress.clear();
         let outcome = match result {
@@ -79,10 +81,18 @@ fn in_input(error: pipeline::Error, input: &str) -> anyhow::Error {
     use pipeline::Error as E;
     match error {
         E::Input { .. } | E::NoAudio | E::MissingPlugin(_) | E::Failed { .. } => {
-            let name = if input == "-" { "stdin" } else { input };
-            anyhow::Error::new(error).context(name.to_owned())
+            anyhow::Error::new(error).context(name(input))
         }
-        E::Unreadable { .. } | E::Setting(_) | E::Model { .. } | E::Output(_) => error.into(),
+        E::Unreadable { .. } | E::Address(_) | E::Setting(_) | E::Model { .. } | E::Output(_) => error.into(),
+    }
+}
+
+/// What an input is called: without the password, where it has one.
+fn name(input: &str) -> String {
+    match (input, input.parse::<Address>()) {
+        ("-", _) => "stdin".to_owned(),
+        (_, Ok(address)) => address.to_string(),
+        (_, Err(_)) => input.to_owned(),
     }
 }
 
@@ -169,6 +179,14 @@ impl Observer for Scribe<'_> {
 
     fn position(&mut self, position: gst::ClockTime, duration: Option<gst::ClockTime>) {
         self.progress.position(position, duration);
+    }
+
+    fn source(&mut self, status: &Status) {
+        if let Status::Waiting { retry_in, fault, .. } = status {
+            self.progress.clear();
+            let seconds = retry_in.as_secs_f64();
+            let _ = writeln!(io::stderr(), "{}; the next attempt comes in {seconds:.1} s", fault.detail);
+        }
     }
 
     fn interrupted(&mut self) {

@@ -6,6 +6,7 @@
 //! the defaults. A list replaces a list.
 
 mod list;
+mod sources;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 
 use crate::cli::Cli;
 pub(crate) use list::List;
+pub(crate) use sources::Sources;
 
 /// What variables begin with.
 const PREFIX: &str = "PIPELINE_SERVER_";
@@ -102,7 +104,7 @@ fn from_file(path: &Path) -> Result<Vec<Setting>, Error> {
     let place = |name: &str| format!("{}, {name}", path.display());
     let setting = |(name, value): (String, Value)| {
         let place = place(&name);
-        let value = plain(&value).ok_or_else(|| Error::Wrong {
+        let value = plain(&value).or_else(|| tables(&value)).ok_or_else(|| Error::Wrong {
             place: place.clone(),
             error: "neither a string, number or truth value, nor a list of these".into(),
         })?;
@@ -123,6 +125,12 @@ fn plain(value: &Value) -> Option<String> {
         }
         Value::Datetime(_) | Value::Table(_) => None,
     }
+}
+
+/// A list of tables as JSON: `[[sources]]`.
+fn tables(value: &Value) -> Option<String> {
+    let list = value.as_array().filter(|list| list.iter().all(Value::is_table))?;
+    serde_json::to_string(list).ok()
 }
 
 fn from_variables(variables: &[(OsString, OsString)]) -> Result<Vec<Setting>, Error> {
@@ -219,12 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn sources_are_tables_of_the_file() {
+        let file = "max-sessions = 3\n[[sources]]\nname = \"door\"\nurl = \"rtsp://u:p@camera/live\"\n\
+                    settings = { language = \"en\" }\n[[sources]]\nurl = \"srt://a:1\"";
+        let matches = settings(Some(file), &[], &[]).unwrap();
+        let sources = args(&matches).sources.0;
+        assert_eq!((sources.len(), sources[0].name().as_str()), (2, "door"));
+        assert_eq!(sources[0].settings.language.as_deref(), Some("en"));
+        let printed = print(&matches);
+        assert_eq!(print(&settings(Some(&printed), &[], &[]).unwrap()), printed);
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (file, variables, named) in [
             ("max-session = 3", vec![], ["server.toml", "max-session"]),
             ("max-sessions = 0", vec![], ["server.toml", "0"]),
             ("config = \"x\"", vec![], ["server.toml", "config"]),
             ("[keys]\na = 1", vec![], ["server.toml", "keys"]),
+            ("[[sources]]\nurl = \"xxxx://a\"", vec![], ["server.toml", "sources"]),
             ("keys = [\"a\"]", vec![], ["server.toml", "new-key"]),
             ("=", vec![], ["server.toml", "TOML"]),
             ("", vec![("PIPELINE_SERVER_MAX_SESSIONS", "many")], ["PIPELINE_SERVER_MAX_SESSIONS", "many"]),

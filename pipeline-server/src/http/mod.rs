@@ -2,8 +2,11 @@
 
 mod connections;
 mod crowd;
+mod events;
+mod openapi;
 mod page;
 mod problem;
+mod sources;
 
 use std::sync::Arc;
 
@@ -16,6 +19,7 @@ use axum::{Json, Router};
 
 pub(crate) use self::connections::{listen, Door};
 use crate::access::Access;
+use crate::declared::Declared;
 use crate::metrics::{self, Metrics};
 use crate::model::Model;
 use crate::protocol::problem::{Kind, Problem};
@@ -32,6 +36,7 @@ pub(crate) struct Server {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) allowance: Allowance,
     pub(crate) resumables: Arc<Resumables>,
+    pub(crate) declared: Arc<Declared>,
 }
 
 /// All addresses.
@@ -42,8 +47,12 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(figures))
         .route("/v1/tokens", post(token))
+        .route("/v1/sources", get(sources::list).post(sources::add))
+        .route("/v1/sources/{name}", get(sources::show).delete(sources::remove))
+        .route("/v1/sessions/{id}/events", get(events::events))
         .route("/protocol/v1.schema.json", get(async || Json(schema::json_schema())))
         .route("/protocol/v1.asyncapi.json", get(async || Json(schema::async_api())))
+        .route("/protocol/v1.openapi.json", get(async || Json(openapi::document())))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_with_that_method)
         .with_state(server)

@@ -3,6 +3,8 @@
 use gst::prelude::*;
 
 use super::{add_with_sink, apply, make, transcriber, Error, Options, Progress, Source};
+use crate::sources::pulled::Pulled;
+use crate::sources::{pad_of, Outlets, Source as _};
 
 /// Name of the application message that says there is no audio in the input.
 pub(crate) const NO_AUDIO: &str = "no-audio";
@@ -10,8 +12,11 @@ pub(crate) const NO_AUDIO: &str = "no-audio";
 /// A pipeline and what has to be reached in it.
 pub(super) struct Parts {
     pub(super) pipeline: gst::Pipeline,
-    pub(super) decoder: gst::Element,
+    /// What knows how long the input is, if it has an end.
+    pub(super) decoder: Option<gst::Element>,
     pub(super) transcriber: gst::Element,
+    /// A source that comes from elsewhere.
+    pub(super) pulled: Option<Pulled>,
     progress: Progress,
 }
 
@@ -19,25 +24,6 @@ impl Parts {
     /// The pipeline for `source`, not yet playing.
     pub(super) fn build(source: &Source, options: &Options) -> Result<Self, Error> {
         let pipeline = gst::Pipeline::new();
-        let decoder = match source {
-            Source::Uri(uri) => {
-                let decoder = make("uridecodebin")?;
-                decoder.set_property("uri", uri);
-                pipeline.add(&decoder)?;
-                decoder
-            }
-            Source::Stdin => {
-                let (stdin, decoder) = (make("fdsrc")?, make("decodebin")?);
-                pipeline.add_many([&stdin, &decoder])?;
-                stdin.link(&decoder)?;
-                decoder
-            }
-        };
-        // Pictures are not even decoded.
-        let audio = gst::Caps::builder("audio/x-raw").any_features().build();
-        decoder.set_property("caps", audio);
-        decoder.set_property("expose-all-streams", false);
-
         let transcriber = transcriber()?;
         apply(&options.properties, &transcriber).map_err(|refused| Error::Setting(format!("--{refused}")))?;
         add_with_sink(&pipeline, &transcriber)?;
@@ -50,10 +36,35 @@ impl Parts {
         } else {
             transcriber.clone()
         };
-        connect(&decoder, &entry);
-
+        let (decoder, pulled) = match source {
+            Source::Stream(stream) => {
+                let mut pulled = Pulled::new(stream.clone());
+                let outlets = Outlets::new(&pipeline, vec![pad_of(&entry, "sink")?]);
+                pulled.build(&pipeline, &outlets)?;
+                (None, Some(pulled))
+            }
+            Source::Uri(uri) => {
+                let decoder = make("uridecodebin")?;
+                decoder.set_property("uri", uri);
+                pipeline.add(&decoder)?;
+                (Some(decoder), None)
+            }
+            Source::Stdin => {
+                let (stdin, decoder) = (make("fdsrc")?, make("decodebin")?);
+                pipeline.add_many([&stdin, &decoder])?;
+                stdin.link(&decoder)?;
+                (Some(decoder), None)
+            }
+        };
+        if let Some(decoder) = &decoder {
+            // Pictures are not even decoded.
+            let audio = gst::Caps::builder("audio/x-raw").any_features().build();
+            decoder.set_property("caps", audio);
+            decoder.set_property("expose-all-streams", false);
+            connect(decoder, &entry);
+        }
         let progress = Progress::of(&transcriber);
-        Ok(Self { pipeline, decoder, transcriber, progress })
+        Ok(Self { pipeline, decoder, transcriber, pulled, progress })
     }
 
     /// Up to where the element is done with the audio.

@@ -11,6 +11,9 @@ use super::{Error, MissingPlugin, Refused, Setting};
 /// Factory of the transcribing element.
 const TRANSCRIBER: &str = "whispertranscribe";
 
+/// Custom event that the transcribing element ends an utterance on.
+pub(crate) const FINALIZE: &str = "whispertranscribe/finalize";
+
 /// Properties of the transcribing element; those that are not named keep its defaults.
 pub(crate) type Properties = Vec<(&'static str, Setting)>;
 

@@ -18,6 +18,9 @@ pub(crate) enum Error {
         /// The system's words.
         reason: String,
     },
+    /// An address that leads nowhere; what stands in it is not repeated.
+    #[error("the address {0}")]
+    Address(String),
     /// GStreamer can't open or decode it.
     #[error("{message}")]
     Input {
@@ -106,7 +109,11 @@ impl Error {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Unreadable { .. } | Self::Input { .. } | Self::NoAudio | Self::MissingPlugin(_) => Exit::Input,
+            Self::Unreadable { .. }
+            | Self::Address(_)
+            | Self::Input { .. }
+            | Self::NoAudio
+            | Self::MissingPlugin(_) => Exit::Input,
             Self::Setting(_) => Exit::Usage,
             Self::Model { .. } => Exit::Model,
             Self::Failed { .. } | Self::Output(_) => Exit::Failed,

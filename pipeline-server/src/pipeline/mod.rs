@@ -19,9 +19,12 @@ use gst::MessageView;
 use transcribe_core::transcript::Event;
 
 use crate::signals::{self, Signals};
+use crate::supervise::decide::Status;
+use crate::supervise::news::News;
+use crate::supervise::{Fault, FaultKind};
 use build::Parts;
 pub(crate) use build::NO_AUDIO;
-pub(crate) use elements::{add_with_sink, apply, follow, make, transcriber, Progress, Properties};
+pub(crate) use elements::{add_with_sink, apply, follow, make, transcriber, Progress, Properties, FINALIZE};
 pub(crate) use error::Error;
 pub(crate) use message::{event, is_about_a_decoder, preparation, Preparation};
 pub(crate) use missing::MissingPlugin;
@@ -50,6 +53,9 @@ pub(crate) trait Observer {
 
     /// All up to `position` has been looked at; the length is known for files.
     fn position(&mut self, _position: gst::ClockTime, _duration: Option<gst::ClockTime>) {}
+
+    /// How a source is that comes from elsewhere.
+    fn source(&mut self, _status: &Status) {}
 
     /// The first interrupt came; what was heard so far is still being written down.
     fn interrupted(&mut self) {}
@@ -139,8 +145,14 @@ impl<'a> Running<'a> {
                 }
                 MessageView::Element(element) => {
                     self.note_missing(&message);
-                    if let Some(event) = element.structure().and_then(event) {
+                    let Some(structure) = element.structure() else { continue };
+                    if let Some(event) = event(structure) {
                         observer.event(&event).map_err(Error::Output)?;
+                    } else if let Some(News::Status(status)) = News::read(structure) {
+                        if let Status::Failed(fault) = status {
+                            return Err(failed(fault));
+                        }
+                        observer.source(&status);
                     }
                 }
                 MessageView::Progress(progress) => {
@@ -170,7 +182,10 @@ impl<'a> Running<'a> {
     }
 
     /// Ends the audio here, so that the element writes down what it has; `false` if it has heard nothing yet.
-    fn finish(&self) -> bool {
+    fn finish(&mut self) -> bool {
+        if let Some(pulled) = &self.parts.pulled {
+            pulled.let_go();
+        }
         let Some(sink) = self.parts.transcriber.static_pad("sink").filter(|sink| sink.current_caps().is_some()) else {
             return false;
         };
@@ -183,7 +198,7 @@ impl<'a> Running<'a> {
 
     fn tell_position(&mut self, observer: &mut dyn Observer) {
         if self.duration.is_none() {
-            self.duration = self.parts.decoder.query_duration();
+            self.duration = self.parts.decoder.as_ref().and_then(|decoder| decoder.query_duration());
         }
         observer.position(self.parts.position(), self.duration);
     }
@@ -211,21 +226,14 @@ impl<'a> Running<'a> {
             .src()
             .is_some_and(|src| src == &self.parts.transcriber || src.has_as_ancestor(&self.parts.transcriber));
         let missing = self.missing.first();
-        if !ours
-            && missing.is_none()
-            && is_remote_source(message.src())
-            && message.error().matches(gst::StreamError::Failed)
-        {
-            let debug = message.debug().map(Into::into);
-            let text = "no data comes from there; is the address right, and does the server answer?";
-            return Error::Input { message: text.into(), debug };
-        }
         Error::from_message(&message.error(), message.debug().as_deref(), ours, missing)
     }
 }
 
-/// Whether it reads from a network, where GStreamer often says no more than that the stream broke off.
-fn is_remote_source(object: Option<&gst::Object>) -> bool {
-    let uri = object.and_then(|object| object.dynamic_cast_ref::<gst::URIHandler>()).and_then(|source| source.uri());
-    uri.is_some_and(|uri| !uri.starts_with("file:") && !uri.starts_with("fd:"))
+/// What an input comes to that can't be had.
+fn failed(fault: Fault) -> Error {
+    match fault.kind {
+        FaultKind::NoAudio => Error::NoAudio,
+        _ => Error::Input { message: fault.detail, debug: None },
+    }
 }

@@ -5,11 +5,14 @@ use std::path::Path;
 use gst::glib;
 
 use super::Error;
+use crate::sources::pulled::{Address, Protocol, Stream};
 
 /// Where the audio comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Whatever GStreamer has a source for.
+    /// A stream from elsewhere.
+    Stream(Stream),
+    /// A file, or whatever else GStreamer has a source for.
     Uri(String),
     /// A file or stream of any container on stdin.
     Stdin,
@@ -23,7 +26,7 @@ impl Source {
         }
         let path = Path::new(argument);
         if !path.exists() && is_uri(argument) {
-            return Ok(Self::Uri(argument.to_owned()));
+            return Self::from_uri(argument);
         }
         let unreadable = |reason: String| Error::Unreadable { input: argument.to_owned(), reason };
         let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
@@ -33,6 +36,18 @@ impl Source {
         let absolute = std::path::absolute(path).map_err(|e| unreadable(e.to_string()))?;
         let uri = glib::filename_to_uri(absolute, None).map_err(|e| unreadable(e.to_string()))?;
         Ok(Self::Uri(uri.into()))
+    }
+
+    fn from_uri(uri: &str) -> Result<Self, Error> {
+        let is_ours = Protocol::of_uri(uri).is_some_and(|protocol| protocol != Protocol::File);
+        if !is_ours {
+            return Ok(Self::Uri(uri.to_owned()));
+        }
+        let address: Address = uri.parse().map_err(|reason| Error::Address(reason))?;
+        let mut stream = Stream::new(address);
+        // A person who mistyped is not to wait.
+        stream.policy.insists = false;
+        Ok(Self::Stream(stream))
     }
 }
 
@@ -51,7 +66,10 @@ mod tests {
     fn arguments_are_told_apart() {
         assert_eq!(Source::from_argument("-").unwrap(), Source::Stdin);
         let uri = "rtsp://camera.example/stream";
-        assert_eq!(Source::from_argument(uri).unwrap(), Source::Uri(uri.into()));
+        let Source::Stream(stream) = Source::from_argument(uri).unwrap() else { panic!("no stream") };
+        assert_eq!(stream.address.reveal(), uri);
+        assert_eq!(Source::from_argument("cdda://4").unwrap(), Source::Uri("cdda://4".into()));
+        assert!(matches!(Source::from_argument("rtsp:///x"), Err(Error::Address(_))));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("with space.wav");
         std::fs::write(&file, b"").unwrap();

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::pipeline::{Properties, Setting};
 
@@ -27,7 +28,7 @@ pub(crate) enum Control {
 }
 
 /// Settings of a session. Those of end-pointing can be changed until the first audio only.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Configure {
     /// Language that is spoken: a code such as `en`, `de`, `pt-BR`, or `auto` to detect it for each utterance.
@@ -68,7 +69,7 @@ pub(crate) struct Configure {
 }
 
 /// What to do with the speech.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
     /// Write down what is said.
@@ -78,7 +79,7 @@ pub(crate) enum Task {
 }
 
 /// Which partial results there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Partials {
     /// None: finals only.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Stem of the types.
 const STEM: &str = "urn:pipeline-server:problem:";
@@ -49,6 +50,12 @@ pub(crate) enum Kind {
     SlowReader,
     /// Nothing came from the client.
     IdleTimeout,
+    /// There is something of that name already.
+    AlreadyExists,
+    /// The server can't keep what was declared.
+    NotKept,
+    /// The source that the server pulls can't be had.
+    SourceFailed,
     /// The pipeline broke.
     TranscriptionFailed,
 }
@@ -56,7 +63,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::InvalidParameter,
         Self::InvalidAudio,
         Self::InvalidMessage,
@@ -76,6 +83,9 @@ impl Kind {
         Self::NotResumable,
         Self::SlowReader,
         Self::IdleTimeout,
+        Self::AlreadyExists,
+        Self::NotKept,
+        Self::SourceFailed,
         Self::TranscriptionFailed,
     ];
 
@@ -105,13 +115,16 @@ impl Kind {
             Self::NotResumable => ("not-resumable", 410, "The session cannot be resumed"),
             Self::SlowReader => ("slow-reader", 408, "Results are not being read"),
             Self::IdleTimeout => ("idle-timeout", 408, "Nothing came for too long"),
+            Self::AlreadyExists => ("already-exists", 409, "There is one of that name already"),
+            Self::NotKept => ("not-kept", 500, "It cannot be kept"),
+            Self::SourceFailed => ("source-failed", 502, "The source cannot be had"),
             Self::TranscriptionFailed => ("transcription-failed", 500, "The transcription failed"),
         }
     }
 }
 
 /// A problem as RFC 9457 has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, ToSchema)]
 pub(crate) struct Problem {
     /// Which kind of problem it is, as a URI.
     pub(crate) r#type: Cow<'static, str>,

@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use transcribe_core::transcript::{Final, Partial};
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use crate::session::Reason;
+use crate::supervise::decide::Status;
+use crate::supervise::{Fault, FaultKind};
 
 /// A text message from the server.
 ///
@@ -28,6 +31,8 @@ pub(crate) enum Message {
     SpeechEnd(SpeechEnd),
     /// Text of an utterance for good.
     Final(FinalResult),
+    /// How a source is that the server pulls.
+    SourceStatus(SourceStatus),
     /// Something went wrong.
     Error(ErrorMessage),
     /// The last message.
@@ -107,6 +112,10 @@ pub(crate) struct SpeechStart {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
+    /// sender reports).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) captured_at: Option<String>,
     /// Number of the utterance in its channel, from 0.
     pub(crate) utterance: u64,
     /// When, seconds.
@@ -121,6 +130,10 @@ pub(crate) struct PartialResult {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
+    /// sender reports).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) captured_at: Option<String>,
     /// The text.
     #[serde(flatten)]
     pub(crate) partial: Partial,
@@ -134,6 +147,10 @@ pub(crate) struct SpeechEnd {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
+    /// sender reports).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) captured_at: Option<String>,
     /// The utterance.
     pub(crate) utterance: u64,
     /// When it began, seconds.
@@ -150,12 +167,91 @@ pub(crate) struct FinalResult {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
+    /// sender reports).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) captured_at: Option<String>,
     /// The text.
     #[serde(flatten)]
     pub(crate) result: Final,
     /// All finals of the channel so far, this one among them; left out with `full_transcript=false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) full_transcript: Option<String>,
+}
+
+/// How a source is that the server pulls. Whatever happens to it, times in its session go on.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct SourceStatus {
+    /// Number of this message.
+    pub(crate) seq: u64,
+    /// How it is.
+    #[serde(flatten)]
+    pub(crate) status: StatusReport,
+}
+
+/// How a source is that the server pulls.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, ToSchema)]
+pub(crate) struct StatusReport {
+    /// How it is.
+    pub(crate) status: SourceState,
+    /// Number of the attempt that goes on or comes next, from 1 since a connection lasted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt: Option<u32>,
+    /// Seconds until the next attempt, counted from when this was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_in_seconds: Option<f64>,
+    /// Why there is no connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fault: Option<FaultKind>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+}
+
+/// How a source is that the server pulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SourceState {
+    /// It is being connected.
+    Connecting,
+    /// Audio comes.
+    Streaming,
+    /// There is no connection, and there will be another attempt.
+    Waiting,
+    /// There is no connection and there won't be another attempt: something has to be changed.
+    Failed,
+    /// It came to its end.
+    Finished,
+}
+
+impl SourceStatus {
+    /// Of what the supervisor says.
+    pub(crate) fn new(seq: u64, status: &Status) -> Self {
+        Self { seq, status: StatusReport::new(status) }
+    }
+}
+
+impl StatusReport {
+    /// Of what the supervisor says.
+    pub(crate) fn new(status: &Status) -> Self {
+        let plain = |status| Self { status, attempt: None, retry_in_seconds: None, fault: None, detail: None };
+        let with = |status, fault: &Fault| Self {
+            fault: Some(fault.kind),
+            detail: Some(fault.detail.clone()),
+            ..plain(status)
+        };
+        match status {
+            Status::Connecting { attempt } => Self { attempt: Some(*attempt), ..plain(SourceState::Connecting) },
+            Status::Streaming => plain(SourceState::Streaming),
+            Status::Waiting { attempt, retry_in, fault } => Self {
+                attempt: Some(*attempt),
+                retry_in_seconds: Some(retry_in.as_secs_f64()),
+                ..with(SourceState::Waiting, fault)
+            },
+            Status::Failed(fault) => with(SourceState::Failed, fault),
+            Status::Finished => plain(SourceState::Finished),
+        }
+    }
 }
 
 /// Something went wrong.

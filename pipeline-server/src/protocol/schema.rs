@@ -90,13 +90,13 @@ fn operation(action: &str, message: &str, summary: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
 
     /// Compares a document with the committed file. `UPDATE_PROTOCOL=1` writes the file instead.
-    fn compare(name: &str, document: &Value) {
+    pub(crate) fn compare(name: &str, document: &Value) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol").join(name);
         let text = serde_json::to_string_pretty(document).unwrap() + "\n";
         if std::env::var_os("UPDATE_PROTOCOL").is_some() {
@@ -122,23 +122,24 @@ mod tests {
         compare("v1.asyncapi.json", &async_api());
     }
 
+    pub(crate) fn references_lead_somewhere(at: &Value, whole: &Value) {
+        match at {
+            Value::Object(members) => {
+                if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                    let target = whole.pointer(reference.strip_prefix('#').unwrap());
+                    assert!(target.is_some(), "{reference}");
+                }
+                members.values().for_each(|value| references_lead_somewhere(value, whole));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references_lead_somewhere(value, whole)),
+            _ => {}
+        }
+    }
+
     #[test]
     fn every_reference_in_the_documents_leads_somewhere() {
-        fn check(at: &Value, whole: &Value) {
-            match at {
-                Value::Object(members) => {
-                    if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
-                        let target = whole.pointer(reference.strip_prefix('#').unwrap());
-                        assert!(target.is_some(), "{reference}");
-                    }
-                    members.values().for_each(|value| check(value, whole));
-                }
-                Value::Array(values) => values.iter().for_each(|value| check(value, whole)),
-                _ => {}
-            }
-        }
         for document in [json_schema(), async_api()] {
-            check(&document, &document);
+            references_lead_somewhere(&document, &document);
         }
     }
 }

@@ -84,15 +84,17 @@ impl Log {
         inner.over = true;
     }
 
-    /// Adds what was said on a track; `channel` is its number for the client, if it has one.
-    pub(crate) fn push_event(&self, track: usize, channel: Option<u32>, event: Event) {
+    /// Adds what was said on a track; `channel` is its number for the client, if it has one, and `captured_at` when it was
+    /// said, where that is known.
+    pub(crate) fn push_event(&self, track: usize, channel: Option<u32>, captured_at: Option<String>, event: Event) {
         let mut inner = self.lock();
         let seq = inner.last + 1;
         let is_result = matches!(event, Event::Partial(_) | Event::Final(_));
         if is_result {
             inner.entries.retain(|entry| entry.partial_of != Some(track));
         }
-        let mut entry = Entry { seq, message: message(seq, channel, event), transcript: None, partial_of: None };
+        let mut entry =
+            Entry { seq, message: message(seq, channel, captured_at, event), transcript: None, partial_of: None };
         match &entry.message {
             Message::Partial(_) => entry.partial_of = Some(track),
             Message::Final(last) => {
@@ -100,10 +102,13 @@ impl Log {
                 let words = text.split_whitespace().count() as u64;
                 let Some(transcript) = inner.transcripts.get_mut(track) else { return };
                 if !text.is_empty() {
-                    if !transcript.text.is_empty() {
-                        transcript.text.push(' ');
+                    // A session of weeks must not keep what nobody asked for.
+                    if self.full_transcripts {
+                        if !transcript.text.is_empty() {
+                            transcript.text.push(' ');
+                        }
+                        transcript.text.push_str(text);
                     }
-                    transcript.text.push_str(text);
                     transcript.finals += 1;
                     transcript.words += words;
                 }
@@ -117,6 +122,17 @@ impl Log {
     /// Everything behind the message of number `after`.
     pub(crate) fn subscribe(self: &Arc<Self>, after: u64) -> Subscription {
         Subscription { log: self.clone(), cursor: after, latest: self.latest.subscribe(), skipped: 0 }
+    }
+
+    /// The number behind which everything is there still.
+    pub(crate) fn horizon(&self) -> u64 {
+        self.lock().lost
+    }
+
+    /// The number of the last message, and whether nothing comes behind it.
+    pub(crate) fn last(&self) -> (u64, bool) {
+        let inner = self.lock();
+        (inner.last, inner.over)
     }
 
     /// Whether nothing is lost that came behind the message of number `after`, which has been there.
@@ -144,14 +160,18 @@ impl Log {
     }
 }
 
-fn message(seq: u64, channel: Option<u32>, event: Event) -> Message {
+fn message(seq: u64, channel: Option<u32>, captured_at: Option<String>, event: Event) -> Message {
     match event {
-        Event::SpeechStart { utterance, start } => Message::SpeechStart(SpeechStart { seq, channel, utterance, start }),
-        Event::SpeechEnd { utterance, start, end } => {
-            Message::SpeechEnd(SpeechEnd { seq, channel, utterance, start, end })
+        Event::SpeechStart { utterance, start } => {
+            Message::SpeechStart(SpeechStart { seq, channel, captured_at, utterance, start })
         }
-        Event::Partial(partial) => Message::Partial(PartialResult { seq, channel, partial }),
-        Event::Final(result) => Message::Final(FinalResult { seq, channel, result, full_transcript: None }),
+        Event::SpeechEnd { utterance, start, end } => {
+            Message::SpeechEnd(SpeechEnd { seq, channel, captured_at, utterance, start, end })
+        }
+        Event::Partial(partial) => Message::Partial(PartialResult { seq, channel, captured_at, partial }),
+        Event::Final(result) => {
+            Message::Final(FinalResult { seq, channel, captured_at, result, full_transcript: None })
+        }
     }
 }
 
@@ -289,14 +309,14 @@ mod tests {
     fn a_reader_in_time_gets_everything() {
         let log = Log::new(1, 8, true);
         let mut reader = log.subscribe(0);
-        log.push_event(0, None, Event::SpeechStart { utterance: 0, start: 0.0 });
-        log.push_event(0, None, partial(0, 1));
+        log.push_event(0, None, None, Event::SpeechStart { utterance: 0, start: 0.0 });
+        log.push_event(0, None, None, partial(0, 1));
         assert_eq!(read(&mut reader), [row("speech_start", 1, None), row("partial", 2, None)]);
-        log.push_event(0, None, partial(0, 2));
+        log.push_event(0, None, None, partial(0, 2));
         assert_eq!(read(&mut reader), [row("partial", 3, None)]);
-        log.push_event(0, None, last(0, " One two."));
-        log.push_event(0, None, last(1, ""));
-        log.push_event(0, None, last(2, "Three."));
+        log.push_event(0, None, None, last(0, " One two."));
+        log.push_event(0, None, None, last(1, ""));
+        log.push_event(0, None, None, last(2, "Three."));
         close(&log);
         let expected = [
             row("final", 4, Some("One two.")),
@@ -314,10 +334,10 @@ mod tests {
         let log = Log::new(2, 8, false);
         let mut reader = log.subscribe(0);
         for revision in 1..100 {
-            log.push_event(0, Some(0), partial(0, revision));
-            log.push_event(1, Some(1), partial(0, revision));
+            log.push_event(0, Some(0), None, partial(0, revision));
+            log.push_event(1, Some(1), None, partial(0, revision));
         }
-        log.push_event(0, Some(0), last(0, "One."));
+        log.push_event(0, Some(0), None, last(0, "One."));
         assert_eq!(read(&mut reader), [row("partial", 198, None), row("final", 199, None)]);
         assert_eq!(reader.take_skipped(), 197);
     }
@@ -327,7 +347,7 @@ mod tests {
         let log = Log::new(1, 4, false);
         let (mut slow, mut quick) = (log.subscribe(0), log.subscribe(0));
         for utterance in 0..5 {
-            log.push_event(0, None, last(utterance, "One."));
+            log.push_event(0, None, None, last(utterance, "One."));
             assert_eq!(read(&mut quick).len(), 1);
         }
         assert!(matches!(slow.poll(), Some(Next::Lagged)));
@@ -340,11 +360,11 @@ mod tests {
     #[test]
     fn whoever_comes_back_gets_what_was_missed() {
         let log = Log::new(1, 8, true);
-        log.push_event(0, None, last(0, "One."));
-        log.push_event(0, None, last(1, "Two."));
+        log.push_event(0, None, None, last(0, "One."));
+        log.push_event(0, None, None, last(1, "Two."));
         assert_eq!(read(&mut log.subscribe(1)), [row("final", 2, Some("One. Two."))]);
         assert!(log.holds_all_behind(0) && log.holds_all_behind(2) && !log.holds_all_behind(3));
-        (0..8).for_each(|utterance| log.push_event(0, None, last(utterance, "More.")));
+        (0..8).for_each(|utterance| log.push_event(0, None, None, last(utterance, "More.")));
         assert!(log.holds_all_behind(2) && !log.holds_all_behind(1), "the first two are gone");
     }
 
@@ -352,7 +372,7 @@ mod tests {
     fn behind_closed_there_is_nothing() {
         let log = Log::new(1, 8, true);
         close(&log);
-        log.push_event(0, None, last(0, "late"));
+        log.push_event(0, None, None, last(0, "late"));
         assert_eq!(read(&mut log.subscribe(0)), [row("closed", 1, None)]);
     }
 
@@ -367,7 +387,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         for utterance in 0..5 {
-            log.push_event(0, None, last(utterance, "One."));
+            log.push_event(0, None, None, last(utterance, "One."));
             tokio::task::yield_now().await;
         }
         assert!(matches!(reading.await.unwrap(), Message::Final(_)));

@@ -4,6 +4,7 @@
 //! its [`State`]s, and puts what the pipeline says into its [`log`], from where subscribers take it.
 
 mod arrivals;
+mod capture;
 mod load;
 pub(crate) mod log;
 mod merge;
@@ -22,6 +23,7 @@ use transcribe_core::transcript::Event;
 use uuid::Uuid;
 
 use self::arrivals::Arrivals;
+use self::capture::Capture;
 use self::log::Log;
 use self::merge::Merge;
 use self::pipeline::{Pipeline, Reached};
@@ -32,8 +34,10 @@ use crate::metrics::Metrics;
 use crate::pipeline::{event, is_about_a_decoder, Error, MissingPlugin, Properties, NO_AUDIO};
 use crate::protocol::control::Configure;
 use crate::protocol::problem::{Kind, Problem};
-use crate::protocol::results::{Closed, ErrorMessage, Message, Totals};
+use crate::protocol::results::{Closed, ErrorMessage, Message, SourceStatus, Totals};
 use crate::sources::Source;
+use crate::supervise::decide::Status;
+use crate::supervise::news::News;
 use crate::traces::Parent;
 
 /// What is the same for all sessions of a server.
@@ -64,6 +68,8 @@ pub(crate) struct Wishes {
     pub(crate) full_transcripts: bool,
     /// The span of the client that it belongs to.
     pub(crate) parent: Option<Parent>,
+    /// The name of a declared source.
+    pub(crate) name: Option<String>,
 }
 
 /// See the module.
@@ -76,6 +82,14 @@ pub(crate) struct Session {
     arrivals: Vec<Mutex<Arrivals>>,
     /// Where there are several tracks. Taken before the log's lock.
     merge: Option<Mutex<Merge>>,
+    /// When what is heard was captured.
+    capture: Mutex<Capture>,
+    /// How the source is, where it is supervised.
+    status: Mutex<Option<Status>>,
+    /// The name of a declared source.
+    name: Option<String>,
+    /// The name of the key it was opened with.
+    key: Option<Arc<str>>,
     missing: Mutex<Option<MissingPlugin>>,
     /// What it ends for, if something is wrong.
     problem: Mutex<Option<String>>,
@@ -110,6 +124,10 @@ impl Session {
             log: Log::new(tracks.len(), rules.max_unread, wishes.full_transcripts),
             arrivals: tracks.iter().map(|_| Mutex::default()).collect(),
             merge: (tracks.len() > 1).then(|| Mutex::new(Merge::new(tracks.len()))),
+            capture: Mutex::default(),
+            status: Mutex::default(),
+            name: wishes.name.clone(),
+            key: place.key().cloned(),
             missing: Mutex::default(),
             problem: Mutex::default(),
             pipeline: OnceLock::new(),
@@ -129,7 +147,7 @@ impl Session {
         .map_err(|error| problem(&error))?;
         let _ = session.pipeline.set(Arc::new(pipeline));
         session.metrics.opened(session.kind);
-        let key = place.key().unwrap_or_default().to_owned();
+        let key = session.key.as_deref().unwrap_or_default().to_owned();
         place.register(&session);
         *session.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
         if session.state().is_closed() {
@@ -143,6 +161,22 @@ impl Session {
     /// Its name.
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The name of the key it was opened with; none for those that the server opened itself.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// How the source is, where it is supervised.
+    pub(crate) fn status(&self) -> Option<Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Seconds of audio that came so far, with what was missed in between.
+    pub(crate) fn heard(&self) -> f64 {
+        let heard = |arrivals: &Mutex<Arrivals>| arrivals.lock().unwrap_or_else(PoisonError::into_inner).heard();
+        self.arrivals.iter().map(heard).fold(0.0, f64::max)
     }
 
     /// What it says.
@@ -253,6 +287,8 @@ impl Session {
                 let Some(structure) = element.structure() else { return };
                 if let (Some(track), Some(event)) = (track, event(structure)) {
                     self.said(track, event);
+                } else if let Some(news) = News::read(structure) {
+                    self.hear_of_source(news);
                 } else if let Some(plugin) = MissingPlugin::from_structure(structure) {
                     self.missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(plugin);
                 }
@@ -284,6 +320,43 @@ impl Session {
         }
     }
 
+    fn hear_of_source(self: &Arc<Self>, news: News) {
+        let mut capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = match news {
+            News::Captured { since, offset } => return capture.told(since, offset),
+            News::Status(status) => status,
+        };
+        if status != Status::Streaming {
+            capture.lost(self.heard());
+        }
+        drop(capture);
+        if self.state().is_closed() {
+            return;
+        }
+        let name = self.name.as_deref().unwrap_or_default();
+        match &status {
+            Status::Connecting { attempt } => {
+                tracing::debug!(session = %self.id, name, attempt, "the source is being connected");
+            }
+            Status::Streaming => tracing::info!(session = %self.id, name, "the source is there"),
+            Status::Waiting { attempt, retry_in, fault } => {
+                let (fault, detail) = (fault.kind.name(), &fault.detail);
+                tracing::warn!(session = %self.id, name, attempt, ?retry_in, fault, "the source is not there: {detail}");
+            }
+            Status::Failed(fault) => {
+                let (fault, detail) = (fault.kind.name(), &fault.detail);
+                tracing::error!(session = %self.id, name, fault, "the source is given up: {detail}");
+            }
+            Status::Finished => tracing::info!(session = %self.id, name, "the source is at its end"),
+        }
+        self.metrics.source(self.kind, self.name.as_deref(), &status);
+        self.log.push(|seq| Message::SourceStatus(SourceStatus::new(seq, &status)));
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.clone());
+        if let Status::Failed(fault) = status {
+            self.report(Kind::SourceFailed, fault.detail, Some(Reason::SourceFailed));
+        }
+    }
+
     fn missing(&self) -> Option<MissingPlugin> {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -297,7 +370,7 @@ impl Session {
             }
         }
         match &self.merge {
-            None => self.log.push_event(track, self.channel(track), event),
+            None => self.push(track, event),
             Some(merge) => self.merged(merge, |merge| merge.push(track, event)),
         }
     }
@@ -319,8 +392,18 @@ impl Session {
     fn merged(&self, merge: &Mutex<Merge>, change: impl FnOnce(&mut Merge) -> Vec<(usize, Event)>) {
         let mut merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
         for (track, event) in change(&mut merge) {
-            self.log.push_event(track, self.channel(track), event);
+            self.push(track, event);
         }
+    }
+
+    fn push(&self, track: usize, event: Event) {
+        let start = match &event {
+            Event::SpeechStart { start, .. } | Event::SpeechEnd { start, .. } => *start,
+            Event::Partial(partial) => partial.start,
+            Event::Final(last) => last.start,
+        };
+        let captured_at = self.capture.lock().unwrap_or_else(PoisonError::into_inner).at(start);
+        self.log.push_event(track, self.channel(track), captured_at, event);
     }
 
     fn channel(&self, track: usize) -> Option<u32> {
@@ -347,8 +430,7 @@ impl Session {
             return;
         }
         let State::Closed(reason) = self.state() else { return };
-        let heard = |arrivals: &Mutex<Arrivals>| arrivals.lock().unwrap_or_else(PoisonError::into_inner).heard();
-        let audio_seconds = self.arrivals.iter().map(heard).fold(0.0, f64::max);
+        let audio_seconds = self.heard();
         let mut told = None;
         self.log.close(|seq, totals| {
             let totals = Totals { audio_seconds, ..totals };
@@ -393,7 +475,11 @@ fn upgrade(session: &Weak<Session>, then: impl FnOnce(Arc<Session>)) {
 fn kind(error: &Error) -> Kind {
     match error {
         Error::Setting(_) => Kind::InvalidSetting,
-        Error::Unreadable { .. } | Error::Input { .. } | Error::NoAudio | Error::MissingPlugin(_) => Kind::InvalidAudio,
+        Error::Unreadable { .. }
+        | Error::Address(_)
+        | Error::Input { .. }
+        | Error::NoAudio
+        | Error::MissingPlugin(_) => Kind::InvalidAudio,
         Error::Model { .. } | Error::Failed { .. } | Error::Output(_) => Kind::TranscriptionFailed,
     }
 }

@@ -170,6 +170,11 @@ impl Sessions {
         let _ = attended.wait_for(|clients| *clients == 0).await;
     }
 
+    /// The session of that name, if it is not over.
+    pub(crate) fn find(&self, id: Uuid) -> Option<Arc<Session>> {
+        self.inner().sessions.get(&id).cloned()
+    }
+
     fn all(&self) -> Vec<Arc<Session>> {
         self.inner().sessions.values().cloned().collect()
     }
@@ -193,8 +198,8 @@ impl Place {
     }
 
     /// The name of the key it was opened with.
-    pub(super) fn key(&self) -> Option<&str> {
-        self.client.key.as_deref()
+    pub(super) fn key(&self) -> Option<&Arc<str>> {
+        self.client.key.as_ref()
     }
 
     /// The session is there from now on, and is ended with all others.

@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     SlowReader,
     /// The client sent what is not understood.
     InvalidInput,
+    /// The source that the server pulls can't be had.
+    SourceFailed,
     /// The transcription failed.
     Failed,
 }
@@ -52,6 +54,7 @@ impl Reason {
             Self::Shutdown => "shutdown",
             Self::SlowReader => "slow_reader",
             Self::InvalidInput => "invalid_input",
+            Self::SourceFailed => "source_failed",
             Self::Failed => "failed",
         }
     }
@@ -152,6 +155,7 @@ mod tests {
             Reason::Shutdown,
             Reason::SlowReader,
             Reason::InvalidInput,
+            Reason::SourceFailed,
             Reason::Failed,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());

@@ -1,6 +1,7 @@
 //! The doors through which audio comes in. Each is a folder that implements [`Source`]: a piece of pipeline that ends in
 //! raw audio, and a way to end it. Everything behind that (transcription, results, limits, metrics) is the session's.
 
+pub(crate) mod pulled;
 pub(crate) mod websocket;
 
 use std::sync::Arc;

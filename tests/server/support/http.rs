@@ -45,13 +45,24 @@ pub(crate) async fn request(server: &Server, method: &str, path: &str) -> Respon
     request_with(server, method, path, "").await
 }
 
+/// A request with a JSON body.
+pub(crate) async fn send(server: &Server, method: &str, path: &str, body: &Value) -> Response {
+    let body = body.to_string();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    exchange(server, method, path, &headers, &body).await
+}
+
 /// The same with more headers, each with its line end.
 pub(crate) async fn request_with(server: &Server, method: &str, path: &str, headers: &str) -> Response {
+    exchange(server, method, path, headers, "").await
+}
+
+async fn exchange(server: &Server, method: &str, path: &str, headers: &str, body: &str) -> Response {
     within("an answer", async {
         let mut stream = server.open().await.unwrap();
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", server.address);
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all((head + body).as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -104,7 +104,8 @@ async fn open(
     let place = server.sessions.admit(client, tracks.len())?;
     let (source, inlet) = ClientAudio::new(wire, tracks);
     let parent = headers.get(TRACEPARENT).and_then(|header| Parent::from_header(header.to_str().ok()?));
-    let wishes = Wishes { configure: params.configure(), full_transcripts: params.full_transcripts(), parent };
+    let (configure, full_transcripts) = (params.configure(), params.full_transcripts());
+    let wishes = Wishes { configure, full_transcripts, parent, name: None };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;
     session.log().push(|seq| {
         Message::Ready(Ready {

@@ -346,6 +346,6 @@ fn code(reason: Reason) -> u16 {
         Reason::Shutdown => ws::close_code::AWAY,
         Reason::InvalidInput => ws::close_code::INVALID,
         Reason::IdleTimeout | Reason::MaxDuration | Reason::SlowReader => ws::close_code::POLICY,
-        Reason::Failed => ws::close_code::ERROR,
+        Reason::SourceFailed | Reason::Failed => ws::close_code::ERROR,
     }
 }

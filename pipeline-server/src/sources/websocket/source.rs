@@ -7,11 +7,8 @@ use gst::prelude::*;
 use tokio::sync::Notify;
 
 use super::audio::Wire;
-use crate::pipeline::{make, Error};
+use crate::pipeline::{make, Error, FINALIZE};
 use crate::sources::{pad_of, Outlets, Source, Track};
-
-/// Custom event that the transcribing element ends an utterance on.
-const FINALIZE: &str = "whispertranscribe/finalize";
 
 /// Audio from a client.
 pub(super) struct ClientAudio {
