@@ -219,6 +219,21 @@ pub enum Partials {
     AlignAtt,
 }
 
+/// Which attempts of the decoder have timestamps among the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstWhisperTranscribeTimestamps")]
+pub enum TimestampKind {
+    /// None.
+    #[enum_value(name = "Never", nick = "never")]
+    Never,
+    /// All but the first.
+    #[enum_value(name = "Retries: where the first attempt is in doubt, with engines that can", nick = "retries")]
+    Retries,
+    /// All.
+    #[enum_value(name = "Always: mostly more accurate, above all in babble (engine=onnx)", nick = "always")]
+    Always,
+}
+
 /// What a buffer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstWhisperTranscribeGranularity")]

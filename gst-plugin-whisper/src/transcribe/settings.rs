@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use gst::glib;
 use gst::prelude::*;
-use transcribe_core::engine::{languages, ContextPolicy, DecodeOptions, Search, Task};
+use transcribe_core::engine::{languages, ContextPolicy, DecodeOptions, Search, Task, Timestamps};
 use transcribe_core::guards::GuardOptions;
 use transcribe_core::models::DEFAULT_MODEL;
 use transcribe_core::partials::PartialPolicy;
@@ -15,7 +15,7 @@ use transcribe_core::vad::gate::DEFAULT_NOISE_FLOOR_DBFS;
 use transcribe_core::vad::VadKind;
 use transcribe_core::{samples_from_ms, Position};
 
-use super::{Engine, Granularity, Partials, TaskKind, Vad};
+use super::{Engine, Granularity, Partials, TaskKind, TimestampKind, Vad};
 
 /// The language value that means: find out for each utterance.
 const AUTO: &str = "auto";
@@ -53,6 +53,7 @@ pub(super) struct Settings {
     pub(super) beam_size: u32,
     pub(super) initial_prompt: Option<String>,
     pub(super) condition_on_previous_text: bool,
+    pub(super) timestamps: TimestampKind,
     pub(super) context_floor: u32,
     pub(super) context_margin: u32,
     pub(super) keep_annotations: bool,
@@ -96,6 +97,7 @@ impl Default for Settings {
             beam_size: 1,
             initial_prompt: None,
             condition_on_previous_text: false,
+            timestamps: TimestampKind::Retries,
             context_floor: position_ms(context.floor),
             context_margin: position_ms(context.margin),
             keep_annotations: false,
@@ -123,6 +125,7 @@ impl Settings {
                 | "beam-size"
                 | "initial-prompt"
                 | "condition-on-previous-text"
+                | "timestamps"
                 | "keep-annotations"
         )
     }
@@ -143,6 +146,11 @@ impl Settings {
             search: if self.beam_size > 1 { Search::Beam(self.beam_size as usize) } else { Search::Greedy },
             prompt: self.initial_prompt.clone().filter(|p| !p.is_empty()),
             previous: self.condition_on_previous_text.then(String::new),
+            timestamps: match self.timestamps {
+                TimestampKind::Never => Timestamps::Never,
+                TimestampKind::Retries => Timestamps::Retries,
+                TimestampKind::Always => Timestamps::Always,
+            },
             context: ContextPolicy { floor: positions(self.context_floor), margin: positions(self.context_margin) },
             guards: GuardOptions { keep_annotations: self.keep_annotations, ..GuardOptions::default() },
             ..DecodeOptions::default()
@@ -265,6 +273,7 @@ impl Settings {
             "beam-size" => take(value, &mut self.beam_size),
             "initial-prompt" => self.initial_prompt = string(),
             "condition-on-previous-text" => take(value, &mut self.condition_on_previous_text),
+            "timestamps" => take(value, &mut self.timestamps),
             "context-floor" => take(value, &mut self.context_floor),
             "context-margin" => take(value, &mut self.context_margin),
             "keep-annotations" => take(value, &mut self.keep_annotations),
@@ -305,6 +314,7 @@ impl Settings {
             "beam-size" => self.beam_size.to_value(),
             "initial-prompt" => self.initial_prompt.to_value(),
             "condition-on-previous-text" => self.condition_on_previous_text.to_value(),
+            "timestamps" => self.timestamps.to_value(),
             "context-floor" => self.context_floor.to_value(),
             "context-margin" => self.context_margin.to_value(),
             "keep-annotations" => self.keep_annotations.to_value(),
@@ -374,6 +384,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         uint("beam-size", "Beam size", "Beam width for finals (1 = greedy)", (1, 8), d.beam_size).mutable_playing().build(),
         string("initial-prompt", "Initial prompt", "Text the decoder takes for what was said before: names, spelling, style", None).mutable_playing().build(),
         glib::ParamSpecBoolean::builder("condition-on-previous-text").nick("Condition on previous text").blurb("Let the decoder go on from the finals before: names and style stay the same over utterances, but so do errors").default_value(d.condition_on_previous_text).mutable_playing().build(),
+        glib::ParamSpecEnum::builder_with_default("timestamps", d.timestamps).nick("Timestamps").blurb("Attempts of the decoder that have Whisper's timestamps among the text, so that it leaves out less; times of words come from elsewhere").mutable_playing().build(),
         uint("context-floor", "Context floor", "Least audio context that the encoder computes (ms); a shorter one is faster and less accurate (30000 = the whole)", (1_000, 30_000), d.context_floor).mutable_ready().build(),
         uint("context-margin", "Context margin", "Silence that the encoder sees behind an utterance (ms)", (0, 30_000), d.context_margin).mutable_ready().build(),
         glib::ParamSpecBoolean::builder("keep-annotations").nick("Keep annotations").blurb("Keep [BLANK_AUDIO], (music) and the like").default_value(d.keep_annotations).mutable_playing().build(),

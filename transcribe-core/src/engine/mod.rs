@@ -45,9 +45,9 @@ pub enum Search {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Timestamps {
     /// None.
-    #[default]
     Never,
     /// All but the first, with engines that can.
+    #[default]
     Retries,
     /// All; an error with engines that can't.
     Always,

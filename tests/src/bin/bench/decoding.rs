@@ -22,11 +22,12 @@ const DRAWS: u64 = 3;
 
 /// Name and options of each way to decode.
 fn ways() -> [(&'static str, DecodeOptions); 6] {
-    let plain = || DecodeOptions { language: Some("en".into()), ..DecodeOptions::default() };
+    let plain =
+        || DecodeOptions { language: Some("en".into()), timestamps: Timestamps::Never, ..DecodeOptions::default() };
     let previous = || Some(String::new());
     [
-        ("as by default", plain()),
-        ("timestamps in retries", DecodeOptions { timestamps: Timestamps::Retries, ..plain() }),
+        ("without either", plain()),
+        ("timestamps in retries, the default", DecodeOptions { timestamps: Timestamps::Retries, ..plain() }),
         ("timestamps", DecodeOptions { timestamps: Timestamps::Always, ..plain() }),
         ("previous text", DecodeOptions { previous: previous(), ..plain() }),
         (

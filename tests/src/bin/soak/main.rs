@@ -87,7 +87,7 @@ fn main() -> Result<ExitCode> {
     let whole = args.minutes.is_none() && args.streams.is_none();
     if let Some(count) = args.sessions.or(whole.then_some(SESSIONS)) {
         println!("{count} sessions in turn");
-        broken.extend(turns::run(count, args.seed, args.tolerance << 20, &signal)?);
+        broken.extend(turns::run(count, args.seed, args.tolerance << 20)?);
     }
     for line in &broken {
         println!("BROKEN: {line}");

@@ -1,6 +1,9 @@
 //! Audio to Whisper's log-mel spectrogram, as OpenAI's `whisper/audio.py` computes it: frames of 25 ms every 10 ms
 //! under a Hann window, power spectrum, mel bands, decimal logarithm, and at last everything more than 80 dB below the
 //! loudest value is raised to there. The last step looks at the whole input, so that it is apart from the rest.
+//!
+//! A partial transforms all of its utterance anew, though most of it was there half a second ago: that is 0.026 of the
+//! 4.4 CPU seconds that a minute of speech takes with partials (tiny.en), not worth a job's memory of the one before.
 
 use std::f32::consts::TAU;
 use std::ops::Range;
