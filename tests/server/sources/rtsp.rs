@@ -125,10 +125,10 @@ async fn first_line(program: &str, arguments: &[&str]) -> String {
 async fn the_recipe_and_the_launch_line_hear_the_camera() {
     let said = Composition::new().silence(0.5).clip(named("librivox-sense-0930")).silence(1.5);
     let camera = Camera::start(&said.samples);
-    let url = camera.url("opus");
+    let (url, other) = (camera.url("opus"), camera.url("pcmu"));
     let server = built("pipeline-server");
     let recipe = ["transcribe", "--threads", "1", &url];
-    let script = [url.as_str()];
+    let script = [other.as_str()];
     let (told, script) = tokio::join!(
         first_line(server.to_str().unwrap(), &recipe),
         first_line("pipelines/camera-to-terminal.sh", &script),
