@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{self, CloseFrame, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -170,10 +170,16 @@ fn is_private(message: &Message) -> bool {
 async fn over_websocket(socket: WebSocket, mut reader: Reader) {
     let (mut sink, mut stream) = socket.split();
     let mut pings = tokio::time::interval(ALIVE);
+    let mut reason = "";
     loop {
         let frame = tokio::select! {
             message = reader.next() => match message {
-                Some(message) => ws::Message::Text(serde_json::to_string(&message).unwrap_or_default().into()),
+                Some(message) => {
+                    if let Message::Closed(closed) = &message {
+                        reason = closed.reason.name();
+                    }
+                    ws::Message::Text(serde_json::to_string(&message).unwrap_or_default().into())
+                }
                 None => break,
             },
             _ = pings.tick() => ws::Message::Ping(Default::default()),
@@ -188,5 +194,6 @@ async fn over_websocket(socket: WebSocket, mut reader: Reader) {
             return;
         }
     }
-    let _ = tokio::time::timeout(ALIVE, sink.send(ws::Message::Close(None))).await;
+    let close = CloseFrame { code: ws::close_code::NORMAL, reason: Utf8Bytes::from_static(reason) };
+    let _ = tokio::time::timeout(ALIVE, sink.send(ws::Message::Close(Some(close)))).await;
 }

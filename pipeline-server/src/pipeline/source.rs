@@ -43,7 +43,7 @@ impl Source {
         if !is_ours {
             return Ok(Self::Uri(uri.to_owned()));
         }
-        let address: Address = uri.parse().map_err(|reason| Error::Address(reason))?;
+        let address: Address = uri.parse().map_err(Error::Address)?;
         let mut stream = Stream::new(address);
         // A person who mistyped is not to wait.
         stream.policy.insists = false;

@@ -177,6 +177,8 @@ fn message(seq: u64, channel: Option<u32>, captured_at: Option<String>, event: E
 
 /// What a subscriber gets.
 #[derive(Debug)]
+// One at a time, and used at once.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Next {
     /// The next message.
     Message(Message),

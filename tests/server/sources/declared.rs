@@ -82,7 +82,7 @@ async fn what_cannot_be_is_refused() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(named) && !detail.contains("secret"), "{body}: {detail}");
     }
-    let wrong = json!({ "url": "rtsp://a", "settings": { "language": "xx" } });
+    let wrong = json!({ "url": "rtsp://a", "settings": { "min_silence_ms": 1 } });
     send(&server, "POST", "/v1/sources", &wrong).await.problem("invalid-setting", 422);
     assert_eq!(request(&server, "GET", "/v1/sources").await.body, "[]");
     for (arguments, named) in [

@@ -67,7 +67,7 @@ async fn a_camera_is_captioned_in_each_codec() {
 
 #[tokio::test]
 async fn captions_go_on_when_a_camera_comes_back_twice() {
-    let said = Composition::new().silence(0.5).clip(named("librivox-sense-0930")).silence(1.5);
+    let said = Composition::new().silence(0.5).clip(named("librivox-sense-0920")).silence(1.5);
     let mut camera = Camera::start(&said.samples);
     let server = Server::start(&["--partials", "none"]);
     let view = declare(&server, at("door", &camera.url("aac"))).await;
@@ -85,7 +85,7 @@ async fn captions_go_on_when_a_camera_comes_back_twice() {
             status = receiver.next_of("source_status").await;
         }
         let last = receiver.next_of("final").await;
-        words_are_right(&said.text(), std::slice::from_ref(&last), 0.0);
+        words_are_right(&said.text(), std::slice::from_ref(&last), 5.0);
         // In times of day, by the camera's own word, and in the stream, which goes on as long as nobody listens.
         let spoken = camera.captured("aac").await + said.spoken[0].start;
         let captured = unix(&last["captured_at"]);
@@ -125,10 +125,10 @@ async fn first_line(program: &str, arguments: &[&str]) -> String {
 async fn the_recipe_and_the_launch_line_hear_the_camera() {
     let said = Composition::new().silence(0.5).clip(named("librivox-sense-0930")).silence(1.5);
     let camera = Camera::start(&said.samples);
-    let url = camera.url("opus");
+    let (url, other) = (camera.url("opus"), camera.url("pcmu"));
     let server = built("pipeline-server");
     let recipe = ["transcribe", "--threads", "1", &url];
-    let script = [url.as_str()];
+    let script = [other.as_str()];
     let (told, script) = tokio::join!(
         first_line(server.to_str().unwrap(), &recipe),
         first_line("pipelines/camera-to-terminal.sh", &script),

@@ -1,7 +1,7 @@
 //! Subscriptions: a session's messages over a WebSocket or as server-sent events.
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_tungstenite::connect_async;
 
@@ -83,10 +83,12 @@ impl Events {
         }
     }
 
-    /// Everything that comes, without a look at what it is.
-    pub(crate) async fn rest(mut self) -> String {
-        let mut text = String::new();
-        within("the end", self.stream.read_to_string(&mut text)).await.unwrap();
-        text
+    /// All until the end of the stream.
+    pub(crate) async fn rest(mut self) -> Vec<Sent> {
+        let mut rest = Vec::new();
+        while let Some(sent) = self.next().await {
+            rest.push(sent);
+        }
+        rest
     }
 }
