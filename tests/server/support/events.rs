@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio_tungstenite::connect_async;
+use tokio_tungstenite::client_async;
 
 use super::client::{Client, Receiver};
 use super::server::Server;
@@ -12,7 +12,8 @@ use super::within;
 /// Over a WebSocket, from the message behind `after` on.
 pub(crate) async fn subscribe(server: &Server, session: &str, after: u64) -> Receiver {
     let address = format!("ws://{}/v1/sessions/{session}/events?after={after}", server.address);
-    let (socket, _) = within("a connection", connect_async(address)).await.unwrap();
+    let connecting = async { client_async(address, server.open().await?).await };
+    let (socket, _) = within("a connection", connecting).await.unwrap();
     Client::over(socket).receiver
 }
 
