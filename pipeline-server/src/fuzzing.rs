@@ -32,8 +32,10 @@ pub(crate) fn apply(configure: &Configure) {
         gstwhispertranscribe::plugin_register_static().expect("the plugin");
         gst::ElementFactory::make("whispertranscribe").build().expect("the element")
     });
+    // Here for everybody: what follows makes caps, for which GStreamer has to be there.
+    let element = &*ELEMENT;
     for (name, setting) in configure.properties().unwrap_or_default() {
-        let _ = setting.apply(&ELEMENT, name);
+        let _ = setting.apply(element, name);
     }
 }
 
