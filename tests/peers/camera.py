@@ -4,7 +4,7 @@
     camera.py PORT SPEECH [USER:PASSWORD]
 
 SPEECH is raw audio, mono, 16 bits, 16 kHz. PORT 0 takes any that is free. Standard output tells, an object a line: the port,
-and of each medium when its first sample was captured (seconds since 1970), so that a test knows what was said when.
+and of each stream when its first sample was captured (seconds since 1970), so that a test knows what was said when.
 Ends by a signal; SIGKILL is a camera that loses power, SIGSTOP one that hangs.
 """
 
@@ -47,13 +47,19 @@ def wake(pipeline):
 
 
 def configured(_factory, media, path):
-    def state(media, state):
-        if state != Gst.State.PLAYING:
-            return
-        pipeline = media.get_element().get_parent()
-        passed = pipeline.get_clock().get_time() - pipeline.get_base_time()
-        tell(media=path, captured=time.time() - passed / 1e9)
+    def begun(pipeline):
+        clock = pipeline.get_clock()
+        if clock is None:
+            return True
+        tell(media=path, captured=time.time() - (clock.get_time() - pipeline.get_base_time()) / 1e9)
         GLib.timeout_add(100, wake, pipeline)
+        return False
+
+    def state(media, state):
+        pipeline = media.get_element().get_parent()
+        # The clock is chosen on the way.
+        if state == Gst.State.PLAYING and begun(pipeline):
+            GLib.timeout_add(20, begun, pipeline)
 
     media.connect("new-state", state)
     media.connect("unprepared", lambda _media: tell(media=path, ended=True))
@@ -68,10 +74,12 @@ def main():
     mounts = server.get_mount_points()
     streams = {f"/{name}": f"( {PICTURE} {SPEECH.format(speech=speech)} ! {codec} )" for name, codec in CODECS.items()}
     streams["/silent-film"] = f"( {PICTURE} )"
+    streams["/radio"] = f"( {SPEECH.format(speech=speech)} ! {CODECS['opus'].replace('pay1', 'pay0')} )"
     for path, launch in streams.items():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch)
-        factory.set_shared(True)
+        # Where a client leaves the picture out, gst-rtsp-server can't let another one join: each gets its own there.
+        factory.set_shared(path == "/radio")
         factory.connect("media-configure", configured, path)
         if len(sys.argv) > 3:
             for permission in ("media.factory.access", "media.factory.construct"):

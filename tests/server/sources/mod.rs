@@ -4,7 +4,6 @@ mod declared;
 mod faults;
 mod peers;
 mod rtsp;
-mod soak;
 mod subscriptions;
 
 use serde_json::{json, Value};
