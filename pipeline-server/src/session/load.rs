@@ -1,7 +1,7 @@
-//! How busy the engine is: readings of the model's figures in, what it would be with the newest sessions out.
+//! How busy the engine is: readings of the model's figures in, what it comes to when all sessions are heard out.
 //!
 //! A session shows in the figures only once somebody has spoken in it for a while. Until then it is taken to need as much as
-//! those that are there, so that many who come at once are not all let in before the first of them is noticed.
+//! the others, so that many who come at once are not all let in before the first of them is noticed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,8 +10,10 @@ use std::time::Duration;
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// Readings that the mean is taken of: utterances come and go, and each is seconds long.
 const READINGS: usize = 5;
-/// How long a session is new.
-pub(super) const NEW: Duration = Duration::from_secs(10);
+/// After this time a session shows in full; until then in proportion.
+const FULL: Duration = Duration::from_secs(10);
+/// So many times the load that is read, at most, is what it may come to: of a few moments not too much is made.
+const MOST: f64 = 2.0;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,12 +35,15 @@ impl Load {
         self.readings.iter().sum::<f64>() / self.readings.len().max(1) as f64
     }
 
-    /// What it comes to when `new` of the sessions need as much as the other, `settled` ones.
-    pub(super) fn expected(&self, new: usize, settled: usize) -> f64 {
-        match settled {
-            0 => self.mean(),
-            settled => self.mean() * (settled + new) as f64 / settled as f64,
+    /// What it comes to when all of the sessions show that there are, given the ages of their tracks.
+    pub(super) fn expected(&self, ages: impl Iterator<Item = Duration>) -> f64 {
+        let (mut all, mut shown) = (0.0_f64, 0.0_f64);
+        for age in ages {
+            all += 1.0;
+            shown += age.div_duration_f64(FULL).min(1.0);
         }
+        let times = if all > 0.0 { (all / shown).min(MOST) } else { 1.0 };
+        self.mean() * times
     }
 }
 
@@ -62,9 +67,24 @@ mod tests {
     #[test]
     fn new_sessions_count_before_they_are_heard() {
         let busy = load(&[1.0; READINGS]);
-        assert_eq!(busy.expected(0, 10), 1.0);
-        assert_eq!(busy.expected(5, 10), 1.5);
-        assert_eq!(busy.expected(5, 0), 1.0, "nobody knows yet what they need");
-        assert_eq!(load(&[0.0]).expected(100, 1), 0.0);
+        let expected = |seconds: &[u64]| busy.expected(seconds.iter().map(|s| Duration::from_secs(*s)));
+        assert_eq!(expected(&[]), 1.0);
+        assert_eq!(expected(&[10, 60, 3_600]), 1.0);
+        assert_eq!(expected(&[60, 60, 0]), 1.5);
+        assert_eq!(expected(&[60, 5, 5]), 1.5, "half of the new ones shows");
+        assert_eq!(expected(&[60, 0, 0, 0, 0, 0, 0]), MOST);
+        assert_eq!(expected(&[0]), MOST);
+        assert_eq!(load(&[0.0]).expected([Duration::ZERO].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn sessions_that_come_one_by_one_are_not_counted_twice() {
+        // One a second, each with a load of 0.04 that shows little by little.
+        for sessions in 1..40_u64 {
+            let ages = (0..sessions).map(Duration::from_secs);
+            let shown: f64 = ages.clone().map(|age| age.as_secs_f64().min(10.0) / 10.0).sum();
+            let expected = load(&[0.04 * shown]).expected(ages);
+            assert!(expected <= 0.04 * sessions as f64 + 1e-9, "{sessions}: {expected}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::load::{Load, EVERY, NEW};
+use super::load::{Load, EVERY};
 use super::trace::Trace;
 use super::{Reason, Rules, Session, Wishes};
 use crate::access::Client;
@@ -90,12 +90,11 @@ impl Sessions {
         if client.key.is_some() && taken(&|o| o.client.key == client.key) + tracks > self.rules.max_sessions_per_key {
             return Err((Kind::TooManyOfClient, "your key has as many sessions as it may; end one first"));
         }
-        let all = taken(&|_| true);
-        if all + tracks > self.rules.max_sessions {
+        if taken(&|_| true) + tracks > self.rules.max_sessions {
             return Err((Kind::TooManySessions, "all places are taken; try again later"));
         }
-        let settled = taken(&|o| now.duration_since(o.since) >= NEW);
-        if inner.load.expected(all - settled, settled) >= self.rules.max_load {
+        let ages = |other: &Taken| std::iter::repeat_n(now.duration_since(other.since), other.tracks);
+        if inner.load.expected(inner.places.values().flat_map(ages)) >= self.rules.max_load {
             return Err((Kind::Overloaded, "those who speak now keep the engine busy; try again later"));
         }
         Ok(())
