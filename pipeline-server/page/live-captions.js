@@ -1,13 +1,15 @@
-// <live-captions>: captions of what is said into the microphone, on anybody's page.
+// <live-captions>: captions of what is said into the microphone, or in a session of the server, on anybody's page.
 //
 //   <script type="module" src="https://captions.example/live-captions.js"></script>
 //   <live-captions language="en" token-url="/captions-token"></live-captions>
+//   <live-captions session="5e0b1b7e-…"></live-captions>
 //
 // Attributes, which count from the next start on:
 //   server      address of the server; where this module comes from without it
 //   token       a token for the server, where it wants one
 //   token-url   an address of your own that gives a fresh one for each connection, as the server's POST /v1/tokens does
 //   language    code of what is spoken, or auto
+//   session     id of a session whose captions are shown, from the moment that the element is on the page; no microphone
 // Methods: start(), stop(). Events: partial, final (detail: text, start, end, language), state (detail: state, text).
 // Slots for the button's words: start, stop. Parts: captions, final, partial, stable, unstable, bar, button, status.
 // Custom properties: --live-captions-ink, -paper, -unstable, -accent, -accent-ink, -font, -lines (how many are seen).
@@ -15,6 +17,7 @@
 import { LiveFeed } from "./feed.js";
 import { explained, Microphone } from "./microphone.js";
 import { Refused, Session } from "./session.js";
+import { Subscription } from "./subscription.js";
 
 // Finals that stay in the page.
 const KEPT = 100;
@@ -32,7 +35,7 @@ STYLE.replaceSync(`
   .bar { display: flex; flex-wrap: wrap; align-items: center; gap: .5em .9em; margin-top: 1em; font-size: .75em; }
   button { font: inherit; font-weight: 600; padding: .45em 1.1em; border: 1px solid transparent; border-radius: 99px; cursor: pointer;
     background: var(--live-captions-accent, #0b6e5f); color: var(--live-captions-accent-ink, #fff); }
-  slot[hidden] { display: none; }
+  slot[hidden], :host([session]) button { display: none; }
   .status { opacity: .75; }
 `);
 
@@ -85,6 +88,10 @@ class LiveCaptions extends HTMLElement {
     this.#part("button").onclick = () => (this.running ? this.stop() : this.start());
   }
 
+  connectedCallback() {
+    if (this.hasAttribute("session")) this.start();
+  }
+
   disconnectedCallback() {
     this.#release();
     this.#session?.discard();
@@ -102,15 +109,21 @@ class LiveCaptions extends HTMLElement {
     this.#starting = true;
     this.#pressed();
     this.#tell("starting", "");
+    const server = new URL((this.getAttribute("server") ?? ".").replace(/\/*$/, "/"), import.meta.url);
+    const [session, token] = [this.getAttribute("session"), () => this.#token()];
+    if (session) {
+      this.#session = new Subscription({ server, session, token, on: this.#handlers() });
+      this.#starting = false;
+      return;
+    }
     try {
-      const server = new URL((this.getAttribute("server") ?? ".").replace(/\/*$/, "/"), import.meta.url);
       const microphone = await Microphone.open(() => this.stop());
       if (!this.#starting) return microphone.close();
       this.#microphone = microphone;
       const feed = new LiveFeed(microphone.rate);
       const language = this.getAttribute("language");
       const query = { encoding: "s16le", sample_rate: microphone.rate, ...(language && { language }) };
-      this.#session = new Session({ server, query, token: () => this.#token(), feed, on: this.#handlers() });
+      this.#session = new Session({ server, query, token, feed, on: this.#handlers() });
       microphone.hear(({ samples }) => feed.push(samples));
     } catch (error) {
       this.#ended("failed", explained(error));

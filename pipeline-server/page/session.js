@@ -20,8 +20,8 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 export class Session {
   // `server` is the address of the server, `query` that of /ws/transcribe, `token()` gives what is added to it. `on` has
   // functions: partial, final, latency(seconds), lost(seconds), state(name, detail).
-  constructor({ server, query, token, feed, on }) {
-    Object.assign(this, { server, query, token, feed, on });
+  constructor({ server, query, token, feed, on, ...more }) {
+    Object.assign(this, { server, query, token, feed, on, ...more });
     // Byte of the feed that a new session begins with, the one that the present session began with, and the one up to
     // which there are finals.
     this.begin = this.origin = this.settled = 0;
@@ -47,13 +47,10 @@ export class Session {
     clearTimeout(this.timer);
     this.timer = undefined;
     const current = (this.connection = {});
-    const query = this.id
-      ? { resume: this.id, after: this.seq }
-      : { ...this.query, resumable: true, full_transcript: false };
     const isCurrent = () => this.connection === current && !this.isOver;
     try {
-      const url = new URL("ws/transcribe", this.server);
-      url.search = new URLSearchParams({ ...query, ...(await this.token()) });
+      const url = this.address();
+      for (const [name, value] of Object.entries(await this.token())) url.searchParams.set(name, value);
       if (!isCurrent()) return;
       current.address = url.href;
       url.protocol = url.protocol.replace("http", "ws");
@@ -64,9 +61,22 @@ export class Session {
       return this.again(error.message);
     }
     setTimeout(() => isCurrent() && !current.isOpen && this.broke(), CONNECT);
+    current.socket.onopen = () => isCurrent() && this.opened();
     current.socket.onmessage = ({ data }) => isCurrent() && this.take(JSON.parse(data));
     current.socket.onclose = () => isCurrent() && this.broke();
   }
+
+  address() {
+    const url = new URL("ws/transcribe", this.server);
+    const query = this.id
+      ? { resume: this.id, after: this.seq }
+      : { ...this.query, resumable: true, full_transcript: false };
+    url.search = new URLSearchParams(query);
+    return url;
+  }
+
+  // The first message says how to go on.
+  opened() {}
 
   take(message) {
     this.seq = message.seq;

@@ -1,17 +1,20 @@
 //! The page and `<live-captions>` in a browser. The scripts in `browser/` do what a person does, and print what is shown.
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use e2e_tests::audio::{write_wav, SAMPLE_RATE};
 use e2e_tests::clips::{named, Composition};
 use e2e_tests::wer::word_errors;
 use serde_json::{json, Value};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::access::key;
-use crate::support::client::assert_is_of_the_protocol;
+use crate::support::client::{assert_is_of_the_protocol, f32le, Client};
 use crate::support::http::{metric, metric_becomes, request, request_with};
 use crate::support::server::Server;
 use crate::support::{within, workspace};
@@ -28,20 +31,25 @@ fn no_errors(said: &str, shown: &Value) {
     assert_eq!(errors.errors(), 0, "{errors}");
 }
 
-/// What a script prints.
-async fn shown<A: AsRef<std::ffi::OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Value {
+/// A script, about to be run.
+fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Command {
     let python = workspace().join(".deps/python/bin/python3");
     for peer in [&python, Path::new("/usr/bin/chromium")] {
         assert!(peer.exists(), "{} is not there: make setup-tests", peer.display());
     }
-    let output = Command::new(python)
-        .arg(workspace().join("tests/server/browser").join(script))
+    let mut command = Command::new(python);
+    command
+        .arg(workspace().join("tests/server/browser").join(name))
         .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(workspace())
-        .kill_on_drop(true)
-        .output();
-    let output = within("the browser", output).await.unwrap();
+        .kill_on_drop(true);
+    command
+}
+
+/// What a script prints.
+async fn shown<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Value {
+    let output = within("the browser", script(name, arguments).output()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -210,10 +218,29 @@ async fn live_captions_work_on_a_page_of_another_origin() {
 }
 
 #[tokio::test]
+async fn live_captions_show_a_session_in_which_somebody_else_speaks() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Server::start(&["--allow-origins", &format!("http://127.0.0.1:{port}")]);
+    let mut speaker = Client::request(&server, "").await.unwrap();
+    let ready = speaker.receiver.next().await;
+    let arguments = [server.address.to_string(), port.to_string(), ready["session_id"].as_str().unwrap().to_owned()];
+    let mut page = script("subscribed.py", arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(page.stdout.take().unwrap()).lines();
+    assert_eq!(within("the page", lines.next_line()).await.unwrap().as_deref(), Some("listening"));
+
+    let said = two_sentences();
+    speaker.transcribe(f32le(&said.samples)).await;
+    let shown = within("the captions", lines.next_line()).await.unwrap().unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    no_errors(&said.text(), &shown["captions"]);
+    assert_eq!((&shown["buttons"], &shown["console"]), (&json!(0), &json!([])));
+}
+
+#[tokio::test]
 async fn the_pages_headers_let_nothing_else_in() {
     let server = Server::start(&[]);
     let own = ["/", "/page.css", "/page.js", "/subtitles.js", "/icon.svg"];
-    let modules = ["/live-captions.js", "/session.js", "/feed.js", "/microphone.js", "/worklet.js"];
+    let modules = ["/live-captions.js", "/session.js", "/subscription.js", "/feed.js", "/microphone.js", "/worklet.js"];
     for path in own.iter().chain(&modules) {
         let response = request(&server, "GET", path).await;
         assert_eq!(response.status, 200, "{path}");

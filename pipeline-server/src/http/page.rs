@@ -30,6 +30,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/icon.svg", file("image/svg+xml", include_str!("../../page/icon.svg")))
         .route("/live-captions.js", module(include_str!("../../page/live-captions.js")))
         .route("/session.js", module(include_str!("../../page/session.js")))
+        .route("/subscription.js", module(include_str!("../../page/subscription.js")))
         .route("/feed.js", module(include_str!("../../page/feed.js")))
         .route("/microphone.js", module(include_str!("../../page/microphone.js")))
         .route("/worklet.js", module(include_str!("../../page/worklet.js")))

@@ -18,8 +18,10 @@ from playwright.sync_api import expect
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-def site(server, port, key):
+def site(server, port, key=None, attributes=""):
     """The example with the server's address in it, and a token for whoever may have captions."""
+    if key:
+        attributes += ' token-url="/captions-token"'
 
     class Site(SimpleHTTPRequestHandler):
         def __init__(self, *arguments):
@@ -31,8 +33,7 @@ def site(server, port, key):
             page = (EXAMPLES / "live-captions.html").read_text()
             assert page.count("//127.0.0.1:8765") == 4
             page = page.replace("127.0.0.1:8765", server)
-            if key:
-                page = page.replace("<live-captions ", '<live-captions token-url="/captions-token" ')
+            page = page.replace("<live-captions", "<live-captions" + attributes)
             self.answer(200, "text/html; charset=utf-8", page.encode())
 
         def do_POST(self):
@@ -92,4 +93,5 @@ def main(server, port, microphone, pictures, key=None):
     print(json.dumps(shown))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
