@@ -15,6 +15,7 @@ use transcribe_core::engine::whisper_cpp::WhisperCpp;
 use transcribe_core::engine::{
     CancelToken, ContextPolicy, DecodeOptions, Engine, EngineError, Hypothesis, Job, Search, Task, Timestamps,
 };
+use transcribe_core::guards::compression_ratio;
 
 fn onnx(precision: Precision) -> Onnx {
     let model = root().join("models/ggml-tiny.en-q8_0.bin");
@@ -94,6 +95,18 @@ fn real_speech_becomes_its_words_in_eight_bits() {
     }
     let (wrong, total) = wrong(&engine, &clips, &DecodeOptions::default());
     assert!(wrong * 20 <= total, "{wrong} of {total} words wrong");
+}
+
+#[test]
+fn what_is_said_twice_is_written_twice() {
+    let engine = onnx(Precision::Int8);
+    let all = clips();
+    let clip = all.iter().find(|clip| clip.text.starts_with("if the reader")).expect("a long clip with common words");
+    let hypothesis = plain(&engine, &[&clip.audio[..], &clip.audio[..]].concat());
+    let twice = [clip.text.as_str(), clip.text.as_str()].join(" ");
+    assert!(compression_ratio(&hypothesis.text()) > 2.4, "the guard trips: {hypothesis:?}");
+    assert!(errors(&hypothesis.text(), &twice) <= 2, "{hypothesis:?}");
+    assert_eq!(hypothesis.temperature, 0.0);
 }
 
 #[test]

@@ -34,12 +34,13 @@ pub fn loops<S: AsRef<str>>(words: &[S]) -> Option<Loop> {
     (1..=LONGEST).filter_map(|phrase| longest(&words, phrase)).max_by_key(|l| (l.words.len(), LONGEST - l.phrase))
 }
 
-/// Whether a phrase of five words or more is said twice in a row, as Whisper does where its context is cut too short.
-/// People do so, too, but rarely.
-pub fn doubled<S: AsRef<str>>(words: &[S]) -> bool {
+/// The second time of the longest phrase, of five words or more, that is said twice in a row. Whisper does so where its
+/// context is cut too short; people and announcements do, too.
+pub fn doubled<S: AsRef<str>>(words: &[S]) -> Option<Range<usize>> {
     let words: Vec<String> = words.iter().map(|w| letters(w.as_ref())).collect();
-    let twice = |phrase: usize| words.windows(2 * phrase).any(|w| w[..phrase] == w[phrase..]);
-    (LEAST_DOUBLED..=words.len() / 2).any(twice)
+    let twice = |phrase: usize| words.windows(2 * phrase).position(|w| w[..phrase] == w[phrase..]);
+    let second = |phrase: usize| twice(phrase).map(|at| at + phrase..at + 2 * phrase);
+    (LEAST_DOUBLED..=words.len() / 2).rev().find_map(second)
 }
 
 /// The longest loop of phrases of this length.
@@ -90,10 +91,13 @@ mod tests {
     #[test]
     fn doubled_phrases_are_found() {
         let doubled = |text: &str| doubled(&text.split_whitespace().collect::<Vec<_>>());
-        assert!(doubled("Well, had he married a more amiable woman. Had he married a more amiable woman he"));
-        assert!(!doubled("ask not what your country can do for you ask what you can do for your country"));
-        assert!(!doubled("never mind that never mind that"));
-        assert!(!doubled(""));
+        assert_eq!(
+            doubled("Well, had he married a more amiable woman. Had he married a more amiable woman he"),
+            Some(8..15)
+        );
+        assert_eq!(doubled("ask not what your country can do for you ask what you can do for your country"), None);
+        assert_eq!(doubled("never mind that never mind that"), None);
+        assert_eq!(doubled(""), None);
     }
 
     #[test]

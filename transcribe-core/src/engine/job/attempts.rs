@@ -1,9 +1,9 @@
 //! Which attempts a job gets, and which one is taken.
 //!
 //! 1. At temperature 0 in the context that the [`ContextPolicy`](crate::engine::ContextPolicy) allows.
-//! 2. If a guard trips: again in the full context. Likewise if all guards are passed, but with little confidence, or if
-//!    it found no speech: on noisy speech, that is where the short context may cost words. Of two that pass the guards,
-//!    the likelier is taken. And likewise if it begins some seconds into the audio; then the one is taken that doesn't.
+//! 2. If a guard trips: again in the full context, where one phrase may be said twice. Likewise if all guards are
+//!    passed, but with little confidence, or if it found no speech: on noisy speech, that is where the short context may
+//!    cost words. Of two that pass the guards, the likelier is taken. And likewise if it begins some seconds into the audio; then the one is taken that doesn't.
 //! 3. If it still does: at temperatures 0.2 … 1.0, the likeliest of five samplings each, as the reference.
 //!
 //! The first attempt that passes the guards is taken, as is one that says there is no speech.
@@ -189,12 +189,17 @@ impl<D: Decoder> Attempts<'_, D> {
         trim(&mut words, &self.work.audio[..self.work.samples]);
         let text = join_words(&words);
         let cut_short = context < self.work.full_context;
+        let twice = doubled(&texts(&words));
+        let compression_ratio = match &twice {
+            Some(second) if !cut_short => ratio_once(&words, second),
+            _ => compression_ratio(&text),
+        };
         let measures = Measures {
-            compression_ratio: compression_ratio(&text),
+            compression_ratio,
             avg_logprob: decoded.avg_logprob,
             no_speech: decoded.no_speech,
             finished: decoded.finished,
-            loops: loops(&texts(&words)).is_some() || cut_short && doubled(&texts(&words)),
+            loops: loops(&texts(&words)).is_some() || cut_short && twice.is_some(),
             stock_phrase: is_stock_phrase(&text),
         };
         if !options.guards.keep_annotations {
@@ -300,6 +305,14 @@ fn segments(words: Vec<Word>, stretches: &[(u64, Range<u64>)]) -> Vec<Segment> {
     segments.extend((!rest.is_empty()).then(|| segment(rest, None)));
     segments.reverse();
     segments
+}
+
+/// The compression ratio of words without the second time of what they say twice, as announcements do; of all of them if
+/// that is not the only repetition.
+fn ratio_once(words: &[Word], second: &Range<usize>) -> f32 {
+    let once = [&words[..second.start], &words[second.end..]].concat();
+    let only = doubled(&texts(&once)).is_none();
+    compression_ratio(&join_words(if only { &once } else { words }))
 }
 
 /// The likeliest attempt of those that don't loop, or the least repetitive.
@@ -477,5 +490,17 @@ mod tests {
         let (text, _) = attempted(Timestamps::Retries, &[late, ("will excuse me all the same", -0.3, 7)]);
         assert_eq!(text, "the reader will excuse me");
         assert_eq!(attempted(Timestamps::Never, &[late]).1.len(), 1, "a retry would hear the same");
+    }
+
+    #[test]
+    fn what_is_said_twice_is_believed_in_the_full_context_only() {
+        let once = "the reader will excuse me if nothing is said of how I came to leave my own native country there";
+        let (twice, thrice) = (format!("{once} {once}").leak() as &str, format!("{once} {once} {once}").leak() as &str);
+        // Whatever zlib makes of it.
+        assert!(compression_ratio(&twice.repeat(2)) > 2.4);
+        let (text, calls) = attempted(Timestamps::Never, &[(twice, -0.05, 0); 2]);
+        assert_eq!((text.as_str(), calls), (twice, vec![(700, false), (1500, false)]));
+        let (text, calls) = attempted(Timestamps::Never, &[(thrice, -0.05, 0); 7]);
+        assert_eq!((text.as_str(), calls.len()), ("", 7), "a decoder that loops");
     }
 }
