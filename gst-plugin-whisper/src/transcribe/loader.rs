@@ -42,19 +42,21 @@ pub(super) fn start(
             progress(&element, gst::ProgressType::Canceled, LOAD, "Stopped");
             return;
         }
-        // What was changed while it was loaded, has to be possible too; what is changed from now on is checked then.
-        let result = result.and_then(|model| {
-            let _ = session.model.set(model.clone());
-            let now = element.imp().settings().clone();
-            now.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
-            // One that no model can do was refused with a warning at once, and the stream goes on as before.
-            if let Ok(decode) = now.decode() {
-                model.engine().check(&decode).map_err(LoadError::Engine)?;
-            }
-            Ok(model)
-        });
         match result {
             Ok(model) => {
+                // What is changed from now on is checked then.
+                let _ = session.model.set(model.clone());
+                let now = element.imp().settings().clone();
+                if let Err(reason) = possible(&now, &model) {
+                    gst::element_imp_warning!(
+                        element.imp(),
+                        gst::LibraryError::Settings,
+                        ("{reason}; the stream goes on as before")
+                    );
+                    if let Ok(decode) = settings.decode() {
+                        session.stream.configure(decode, settings.partial_policy());
+                    }
+                }
                 gst::info!(CAT, obj = element, "Model {} loaded: {:?}", settings.model, model);
                 session.stream.attach(model);
                 progress(&element, gst::ProgressType::Complete, LOAD, "Model loaded");
@@ -66,6 +68,13 @@ pub(super) fn start(
             }
         }
     })
+}
+
+/// Whether the model can do what was changed while it was loaded. What no model can do was refused at once.
+fn possible(settings: &Settings, model: &Model) -> Result<(), String> {
+    settings.check_attention(model.engine().tells_attention())?;
+    let Ok(decode) = settings.decode() else { return Ok(()) };
+    model.engine().check(&decode).map_err(|error| error.to_string())
 }
 
 fn load(
