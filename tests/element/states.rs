@@ -82,6 +82,20 @@ fn a_language_that_the_model_does_not_know_changes_nothing_while_playing() {
 }
 
 #[test]
+fn a_language_that_the_model_does_not_know_changes_nothing_while_it_is_loaded() {
+    let feed = Feed::default();
+    let mut rig = Rig::new(&feed, "");
+    rig.element().set_property("language", "de");
+    let clip = named("librivox-sense-0930");
+    rig.push(&feed, &[&clip.samples[..], &[0.0; 24_000]].concat(), gst::ClockTime::ZERO);
+    rig.finish();
+    assert!(rig.heard.errors.is_empty(), "{:?}", rig.heard.errors);
+    assert!(rig.heard.warnings.iter().any(|w| w.contains("multilingual")), "{:?}", rig.heard.warnings);
+    let errors = e2e_tests::wer::word_errors(&clip.text, &rig.heard.text());
+    assert!(errors.errors() <= 1, "{errors}");
+}
+
+#[test]
 fn a_final_comes_on_request() {
     let feed = Feed::default();
     let requests: [fn(&mut Rig); 2] = [

@@ -57,8 +57,10 @@ pub(super) fn start(
                         session.stream.configure(decode, settings.partial_policy());
                     }
                 }
+                // That it is possible was found out when it was loaded.
+                let otherwise = settings.decode().ok();
                 gst::info!(CAT, obj = element, "Model {} loaded: {:?}", settings.model, model);
-                session.stream.attach(model);
+                session.stream.attach_or(model, otherwise);
                 progress(&element, gst::ProgressType::Complete, LOAD, "Model loaded");
             }
             Err(error) => {

@@ -268,9 +268,20 @@ impl StreamHandle {
 
     /// Gives the stream its model; what it has asked for so far is submitted.
     pub fn attach(&self, model: Arc<Model>) {
+        self.attach_or(model, None);
+    }
+
+    /// The same; what was asked for meanwhile, in a way that the model can't do, is decoded as `otherwise` says.
+    pub fn attach_or(&self, model: Arc<Model>, otherwise: Option<DecodeOptions>) {
+        let otherwise = otherwise.map(Arc::new);
         let mut inner = self.shared.lock();
         inner.model = Some(model.clone());
-        for request in std::mem::take(&mut inner.waiting) {
+        for mut request in std::mem::take(&mut inner.waiting) {
+            if let (Request::Decode { job, .. }, Some(otherwise)) = (&mut request, &otherwise) {
+                if model.engine().check(&job.options).is_err() {
+                    job.options = otherwise.clone();
+                }
+            }
             self.shared.request(&mut inner, &model, request);
         }
     }
