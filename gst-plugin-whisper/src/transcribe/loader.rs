@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use transcribe_core::engine::device::Device;
-use transcribe_core::engine::EngineError;
+use transcribe_core::engine::{DecodeOptions, EngineError};
 use transcribe_core::models::{ModelError, Registry};
 use transcribe_core::runtime::{EngineKind, Model, ModelKey};
 
@@ -43,7 +43,7 @@ pub(super) fn start(
             return;
         }
         match result {
-            Ok(model) => {
+            Ok((model, decode)) => {
                 // What is changed from now on is checked then.
                 let _ = session.model.set(model.clone());
                 let now = element.imp().settings().clone();
@@ -53,14 +53,10 @@ pub(super) fn start(
                         gst::LibraryError::Settings,
                         ("{reason}; the stream goes on as before")
                     );
-                    if let Ok(decode) = settings.decode() {
-                        session.stream.configure(decode, settings.partial_policy());
-                    }
+                    session.stream.configure(decode.clone(), settings.partial_policy());
                 }
-                // That it is possible was found out when it was loaded.
-                let otherwise = settings.decode().ok();
                 gst::info!(CAT, obj = element, "Model {} loaded: {:?}", settings.model, model);
-                session.stream.attach_or(model, otherwise);
+                session.stream.attach_or(model, Some(decode));
                 progress(&element, gst::ProgressType::Complete, LOAD, "Model loaded");
             }
             Err(error) => {
@@ -83,7 +79,7 @@ fn load(
     element: &gst::glib::WeakRef<super::WhisperTranscribe>,
     cancel: &transcribe_core::engine::CancelToken,
     settings: &Settings,
-) -> Result<Arc<Model>, LoadError> {
+) -> Result<(Arc<Model>, DecodeOptions), LoadError> {
     let decode = settings.decode().map_err(LoadError::Options)?;
     let device: Device = settings.device.parse().map_err(LoadError::Engine)?;
     let mut last_percent = u64::MAX;
@@ -117,7 +113,7 @@ fn load(
         .map_err(LoadError::Engine)?;
     model.engine().check(&decode).map_err(LoadError::Engine)?;
     settings.check_attention(model.engine().tells_attention()).map_err(LoadError::Options)?;
-    Ok(model)
+    Ok((model, decode))
 }
 
 fn progress(element: &super::WhisperTranscribe, kind: gst::ProgressType, code: &str, text: &str) {
