@@ -123,6 +123,7 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::results::Origin;
 
     fn said(seq: u64, start: f64, text: &str) -> FinalResult {
         let result = Final {
@@ -136,7 +137,7 @@ mod tests {
             no_speech_probability: 0.1,
             words: Vec::new(),
         };
-        FinalResult { seq, channel: None, captured_at: None, result, full_transcript: None }
+        FinalResult { seq, origin: Origin::default(), result, full_transcript: None }
     }
 
     #[test]

@@ -88,10 +88,14 @@ pub(super) async fn events(
 }
 
 /// Those that a key opened are for that key; those that the server opened itself are for all.
+pub(super) fn is_for(session: &Session, key: Option<&str>) -> bool {
+    session.key().is_none() || session.key() == key
+}
+
 fn find(server: &Server, id: &str, key: Option<&str>) -> Result<Arc<Session>, Problem> {
     let id = id.parse().ok();
     let session = id.and_then(|id| server.sessions.find(id).or_else(|| server.declared.session(id)));
-    let session = session.filter(|session| session.key().is_none() || session.key() == key);
+    let session = session.filter(|session| is_for(session, key));
     session.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such session, or not any more"))
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod openapi;
 mod page;
 mod problem;
+mod sessions;
 mod sources;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 
 pub(crate) use self::connections::{listen, Door};
@@ -25,7 +26,8 @@ use crate::model::Model;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::schema;
 use crate::session::Sessions;
-use crate::sources::websocket::{self, Allowance, Resumables};
+use crate::sources as doors;
+use crate::sources::websocket::{Allowance, Resumables};
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -42,13 +44,14 @@ pub(crate) struct Server {
 /// All addresses.
 pub(crate) fn router(server: Server) -> Router {
     page::routes()
-        .route("/ws/transcribe", any(websocket::transcribe))
+        .merge(doors::routes())
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(figures))
         .route("/v1/tokens", post(token))
         .route("/v1/sources", get(sources::list).post(sources::add))
         .route("/v1/sources/{name}", get(sources::show).delete(sources::remove))
+        .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{id}/events", get(events::events))
         .route("/protocol/v1.schema.json", get(async || Json(schema::json_schema())))
         .route("/protocol/v1.asyncapi.json", get(async || Json(schema::async_api())))

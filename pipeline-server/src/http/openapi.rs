@@ -3,13 +3,13 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{events, sources};
+use super::{events, sessions, sources};
 use crate::protocol::VERSION;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "pipeline-server", description = "Streams that are transcribed while they are live."),
-    paths(sources::add, sources::list, sources::show, sources::remove, events::events),
+    paths(sources::add, sources::list, sources::show, sources::remove, sessions::list, events::events),
     modifiers(&Keys),
     security((), ("key" = []))
 )]

@@ -4,6 +4,7 @@
 //! Audio goes up as binary messages, [`control::Control`] as text; [`results::Message`] comes down as text. A client may
 //! ignore what it does not know: fields and types are only added within a version.
 
+pub(crate) mod call;
 pub(crate) mod control;
 pub(crate) mod problem;
 pub(crate) mod results;

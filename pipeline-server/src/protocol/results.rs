@@ -5,6 +5,7 @@ use serde::Serialize;
 use transcribe_core::transcript::{Final, Partial};
 use utoipa::ToSchema;
 
+use super::call::{CallEnd, CallStart, Dtmf, Hold};
 use super::problem::Problem;
 use crate::session::Reason;
 use crate::supervise::decide::Status;
@@ -33,6 +34,14 @@ pub(crate) enum Message {
     Final(FinalResult),
     /// How a source is that the server pulls.
     SourceStatus(SourceStatus),
+    /// A call was answered.
+    CallStart(CallStart),
+    /// A party put the call on hold or took it back.
+    Hold(Hold),
+    /// A party pressed a key.
+    Dtmf(Dtmf),
+    /// The call was hung up; what was said before still comes.
+    CallEnd(CallEnd),
     /// Something went wrong.
     Error(ErrorMessage),
     /// The last message.
@@ -104,18 +113,29 @@ pub(crate) struct Limits {
     pub(crate) resume_seconds: u64,
 }
 
+/// Whose words something is about, and when they were said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Origin {
+    /// The channel, from 0; only where each is transcribed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<u32>,
+    /// Who is heard, in a call: `caller` (SIP), `inbound` or `outbound` (Twilio's tracks).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) party: Option<&'static str>,
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
+    /// sender reports).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) captured_at: Option<String>,
+}
+
 /// Somebody began to speak.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct SpeechStart {
     /// Number of this message.
     pub(crate) seq: u64,
-    /// The channel, from 0; only where each is transcribed by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) captured_at: Option<String>,
+    /// Whose words, and when.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// Number of the utterance in its channel, from 0.
     pub(crate) utterance: u64,
     /// When, seconds.
@@ -127,13 +147,9 @@ pub(crate) struct SpeechStart {
 pub(crate) struct PartialResult {
     /// Number of this message.
     pub(crate) seq: u64,
-    /// The channel, from 0; only where each is transcribed by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) captured_at: Option<String>,
+    /// Whose words, and when.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// The text.
     #[serde(flatten)]
     pub(crate) partial: Partial,
@@ -144,13 +160,9 @@ pub(crate) struct PartialResult {
 pub(crate) struct SpeechEnd {
     /// Number of this message.
     pub(crate) seq: u64,
-    /// The channel, from 0; only where each is transcribed by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) captured_at: Option<String>,
+    /// Whose words, and when.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// The utterance.
     pub(crate) utterance: u64,
     /// When it began, seconds.
@@ -164,13 +176,9 @@ pub(crate) struct SpeechEnd {
 pub(crate) struct FinalResult {
     /// Number of this message.
     pub(crate) seq: u64,
-    /// The channel, from 0; only where each is transcribed by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) captured_at: Option<String>,
+    /// Whose words, and when.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// The text.
     #[serde(flatten)]
     pub(crate) result: Final,

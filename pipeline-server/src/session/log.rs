@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use transcribe_core::transcript::Event;
 
-use crate::protocol::results::{Closed, FinalResult, Message, PartialResult, SpeechEnd, SpeechStart, Totals};
+use crate::protocol::results::{Closed, FinalResult, Message, Origin, PartialResult, SpeechEnd, SpeechStart, Totals};
 
 /// A session's messages.
 #[derive(Debug)]
@@ -84,17 +84,15 @@ impl Log {
         inner.over = true;
     }
 
-    /// Adds what was said on a track; `channel` is its number for the client, if it has one, and `captured_at` when it was
-    /// said, where that is known.
-    pub(crate) fn push_event(&self, track: usize, channel: Option<u32>, captured_at: Option<String>, event: Event) {
+    /// Adds what was said on a track; `origin` is what the client is to know of whose words they are.
+    pub(crate) fn push_event(&self, track: usize, origin: Origin, event: Event) {
         let mut inner = self.lock();
         let seq = inner.last + 1;
         let is_result = matches!(event, Event::Partial(_) | Event::Final(_));
         if is_result {
             inner.entries.retain(|entry| entry.partial_of != Some(track));
         }
-        let mut entry =
-            Entry { seq, message: message(seq, channel, captured_at, event), transcript: None, partial_of: None };
+        let mut entry = Entry { seq, message: message(seq, origin, event), transcript: None, partial_of: None };
         match &entry.message {
             Message::Partial(_) => entry.partial_of = Some(track),
             Message::Final(last) => {
@@ -160,18 +158,14 @@ impl Log {
     }
 }
 
-fn message(seq: u64, channel: Option<u32>, captured_at: Option<String>, event: Event) -> Message {
+fn message(seq: u64, origin: Origin, event: Event) -> Message {
     match event {
-        Event::SpeechStart { utterance, start } => {
-            Message::SpeechStart(SpeechStart { seq, channel, captured_at, utterance, start })
-        }
+        Event::SpeechStart { utterance, start } => Message::SpeechStart(SpeechStart { seq, origin, utterance, start }),
         Event::SpeechEnd { utterance, start, end } => {
-            Message::SpeechEnd(SpeechEnd { seq, channel, captured_at, utterance, start, end })
+            Message::SpeechEnd(SpeechEnd { seq, origin, utterance, start, end })
         }
-        Event::Partial(partial) => Message::Partial(PartialResult { seq, channel, captured_at, partial }),
-        Event::Final(result) => {
-            Message::Final(FinalResult { seq, channel, captured_at, result, full_transcript: None })
-        }
+        Event::Partial(partial) => Message::Partial(PartialResult { seq, origin, partial }),
+        Event::Final(result) => Message::Final(FinalResult { seq, origin, result, full_transcript: None }),
     }
 }
 
@@ -259,6 +253,10 @@ mod tests {
     use super::*;
     use crate::session::Reason;
 
+    fn of_channel(channel: u32) -> Origin {
+        Origin { channel: Some(channel), ..Origin::default() }
+    }
+
     fn partial(utterance: u64, revision: u32) -> Event {
         Event::Partial(Partial {
             utterance,
@@ -311,14 +309,14 @@ mod tests {
     fn a_reader_in_time_gets_everything() {
         let log = Log::new(1, 8, true);
         let mut reader = log.subscribe(0);
-        log.push_event(0, None, None, Event::SpeechStart { utterance: 0, start: 0.0 });
-        log.push_event(0, None, None, partial(0, 1));
+        log.push_event(0, Origin::default(), Event::SpeechStart { utterance: 0, start: 0.0 });
+        log.push_event(0, Origin::default(), partial(0, 1));
         assert_eq!(read(&mut reader), [row("speech_start", 1, None), row("partial", 2, None)]);
-        log.push_event(0, None, None, partial(0, 2));
+        log.push_event(0, Origin::default(), partial(0, 2));
         assert_eq!(read(&mut reader), [row("partial", 3, None)]);
-        log.push_event(0, None, None, last(0, " One two."));
-        log.push_event(0, None, None, last(1, ""));
-        log.push_event(0, None, None, last(2, "Three."));
+        log.push_event(0, Origin::default(), last(0, " One two."));
+        log.push_event(0, Origin::default(), last(1, ""));
+        log.push_event(0, Origin::default(), last(2, "Three."));
         close(&log);
         let expected = [
             row("final", 4, Some("One two.")),
@@ -336,10 +334,10 @@ mod tests {
         let log = Log::new(2, 8, false);
         let mut reader = log.subscribe(0);
         for revision in 1..100 {
-            log.push_event(0, Some(0), None, partial(0, revision));
-            log.push_event(1, Some(1), None, partial(0, revision));
+            log.push_event(0, of_channel(0), partial(0, revision));
+            log.push_event(1, of_channel(1), partial(0, revision));
         }
-        log.push_event(0, Some(0), None, last(0, "One."));
+        log.push_event(0, of_channel(0), last(0, "One."));
         assert_eq!(read(&mut reader), [row("partial", 198, None), row("final", 199, None)]);
         assert_eq!(reader.take_skipped(), 197);
     }
@@ -349,7 +347,7 @@ mod tests {
         let log = Log::new(1, 4, false);
         let (mut slow, mut quick) = (log.subscribe(0), log.subscribe(0));
         for utterance in 0..5 {
-            log.push_event(0, None, None, last(utterance, "One."));
+            log.push_event(0, Origin::default(), last(utterance, "One."));
             assert_eq!(read(&mut quick).len(), 1);
         }
         assert!(matches!(slow.poll(), Some(Next::Lagged)));
@@ -362,11 +360,11 @@ mod tests {
     #[test]
     fn whoever_comes_back_gets_what_was_missed() {
         let log = Log::new(1, 8, true);
-        log.push_event(0, None, None, last(0, "One."));
-        log.push_event(0, None, None, last(1, "Two."));
+        log.push_event(0, Origin::default(), last(0, "One."));
+        log.push_event(0, Origin::default(), last(1, "Two."));
         assert_eq!(read(&mut log.subscribe(1)), [row("final", 2, Some("One. Two."))]);
         assert!(log.holds_all_behind(0) && log.holds_all_behind(2) && !log.holds_all_behind(3));
-        (0..8).for_each(|utterance| log.push_event(0, None, None, last(utterance, "More.")));
+        (0..8).for_each(|utterance| log.push_event(0, Origin::default(), last(utterance, "More.")));
         assert!(log.holds_all_behind(2) && !log.holds_all_behind(1), "the first two are gone");
     }
 
@@ -374,7 +372,7 @@ mod tests {
     fn behind_closed_there_is_nothing() {
         let log = Log::new(1, 8, true);
         close(&log);
-        log.push_event(0, None, None, last(0, "late"));
+        log.push_event(0, Origin::default(), last(0, "late"));
         assert_eq!(read(&mut log.subscribe(0)), [row("closed", 1, None)]);
     }
 
@@ -389,7 +387,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         for utterance in 0..5 {
-            log.push_event(0, None, None, last(utterance, "One."));
+            log.push_event(0, Origin::default(), last(utterance, "One."));
             tokio::task::yield_now().await;
         }
         assert!(matches!(reading.await.unwrap(), Message::Final(_)));

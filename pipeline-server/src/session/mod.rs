@@ -4,6 +4,7 @@
 //! its [`State`]s, and puts what the pipeline says into its [`log`], from where subscribers take it.
 
 mod arrivals;
+mod call;
 mod capture;
 mod load;
 pub(crate) mod log;
@@ -23,6 +24,7 @@ use transcribe_core::transcript::Event;
 use uuid::Uuid;
 
 use self::arrivals::Arrivals;
+use self::call::OfCall;
 use self::capture::Capture;
 use self::log::Log;
 use self::merge::Merge;
@@ -34,8 +36,8 @@ use crate::metrics::Metrics;
 use crate::pipeline::{event, is_about_a_decoder, Error, MissingPlugin, Properties, NO_AUDIO};
 use crate::protocol::control::Configure;
 use crate::protocol::problem::{Kind, Problem};
-use crate::protocol::results::{Closed, ErrorMessage, Message, SourceStatus, Totals};
-use crate::sources::Source;
+use crate::protocol::results::{Closed, ErrorMessage, Message, Origin, SourceStatus, Totals};
+use crate::sources::{Source, Track};
 use crate::supervise::decide::Status;
 use crate::supervise::news::News;
 use crate::traces::Parent;
@@ -76,7 +78,7 @@ pub(crate) struct Wishes {
 pub(crate) struct Session {
     id: Uuid,
     kind: &'static str,
-    channels: Vec<Option<u32>>,
+    tracks: Vec<Track>,
     state: watch::Sender<State>,
     log: Arc<Log>,
     arrivals: Vec<Mutex<Arrivals>>,
@@ -88,6 +90,7 @@ pub(crate) struct Session {
     status: Mutex<Option<Status>>,
     /// The name of a declared source.
     name: Option<String>,
+    call: OfCall,
     /// The name of the key it was opened with.
     key: Option<Arc<str>>,
     missing: Mutex<Option<MissingPlugin>>,
@@ -119,7 +122,6 @@ impl Session {
         let session = Arc::new(Self {
             id: place.id(),
             kind: source.kind(),
-            channels: tracks.iter().map(|track| track.channel).collect(),
             state: watch::Sender::new(State::Connecting),
             log: Log::new(tracks.len(), rules.max_unread, wishes.full_transcripts),
             arrivals: tracks.iter().map(|_| Mutex::default()).collect(),
@@ -127,6 +129,8 @@ impl Session {
             capture: Mutex::default(),
             status: Mutex::default(),
             name: wishes.name.clone(),
+            call: OfCall::default(),
+            tracks,
             key: place.key().cloned(),
             missing: Mutex::default(),
             problem: Mutex::default(),
@@ -161,6 +165,16 @@ impl Session {
     /// Its name.
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The door it came through.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The name of the declared source that it is of.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// The name of the key it was opened with; none for those that the server opened itself.
@@ -403,11 +417,12 @@ impl Session {
             Event::Final(last) => last.start,
         };
         let captured_at = self.capture.lock().unwrap_or_else(PoisonError::into_inner).at(start);
-        self.log.push_event(track, self.channel(track), captured_at, event);
+        let party = self.tracks.get(track).and_then(|track| track.party);
+        self.log.push_event(track, Origin { channel: self.channel(track), party, captured_at }, event);
     }
 
     fn channel(&self, track: usize) -> Option<u32> {
-        self.channels.get(track).copied().flatten()
+        self.tracks.get(track).and_then(|track| track.channel)
     }
 
     fn fail(self: &Arc<Self>, error: &Error) {

@@ -174,7 +174,8 @@ impl Sessions {
         self.inner().sessions.get(&id).cloned()
     }
 
-    fn all(&self) -> Vec<Arc<Session>> {
+    /// All that are not over.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         self.inner().sessions.values().cloned().collect()
     }
 

@@ -61,6 +61,16 @@ impl Reason {
 }
 
 impl State {
+    /// For people and programs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Draining(_) => "draining",
+            Self::Closed(_) => "closed",
+        }
+    }
+
     /// Whether audio is taken.
     pub(crate) fn takes_audio(self) -> bool {
         matches!(self, Self::Connecting | Self::Live)

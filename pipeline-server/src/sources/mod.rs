@@ -2,19 +2,30 @@
 //! raw audio, and a way to end it. Everything behind that (transcription, results, limits, metrics) is the session's.
 
 pub(crate) mod pulled;
+pub(crate) mod rtp;
 pub(crate) mod websocket;
 
 use std::sync::Arc;
 
+use axum::routing::any;
+use axum::Router;
 use gst::prelude::*;
 
+use crate::http::Server;
 use crate::pipeline::{make, Error, NO_AUDIO};
+
+/// The addresses of the doors that are reached over HTTP.
+pub(crate) fn routes() -> Router<Server> {
+    Router::new().route("/ws/transcribe", any(websocket::transcribe))
+}
 
 /// Audio that is transcribed by itself: one speaker, one side of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Track {
     /// Its number for clients, where there are several.
     pub(crate) channel: Option<u32>,
+    /// Who is heard, in a call.
+    pub(crate) party: Option<&'static str>,
     /// The channel to pick of audio that has several; all mixed down without.
     pub(crate) pick: Option<u32>,
 }
@@ -54,6 +65,14 @@ impl Outlets {
     /// Whether all tracks have their audio.
     pub(crate) fn are_linked(&self) -> bool {
         self.entries.iter().all(gst::Pad::is_linked)
+    }
+
+    /// Has one track hear a pad, where each has its own.
+    pub(crate) fn give(&self, track: usize, pad: &gst::Pad) -> Result<(), Error> {
+        match self.entries.get(track) {
+            Some(entry) => link(pad, entry),
+            None => Ok(()),
+        }
     }
 
     /// Has all tracks hear the same pad; each picks its channel.

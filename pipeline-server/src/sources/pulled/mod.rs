@@ -88,7 +88,7 @@ impl Source for Pulled {
     }
 
     fn tracks(&self) -> Vec<Track> {
-        vec![Track { channel: None, pick: self.stream.channel }]
+        vec![Track { pick: self.stream.channel, ..Track::default() }]
     }
 
     fn build(&mut self, pipeline: &gst::Pipeline, outlets: &Outlets) -> Result<(), Error> {

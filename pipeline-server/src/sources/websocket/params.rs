@@ -76,7 +76,7 @@ impl Params {
         if !(2..=MOST_TRACKS).contains(&channels) {
             return Err(format!("channels: multichannel=true takes from 2 to {MOST_TRACKS}, say how many there are"));
         }
-        Ok((0..channels).map(|channel| Track { channel: Some(channel), pick: Some(channel) }).collect())
+        Ok((0..channels).map(|channel| Track { channel: Some(channel), pick: Some(channel), party: None }).collect())
     }
 
     /// Whether finals come with all finals before them.

@@ -1,0 +1,81 @@
+//! The elements for one codec: `appsrc ! rtpjitterbuffer ! depayloader ! decoder ! concealment`.
+
+use gst::prelude::*;
+
+use super::silence::Silence;
+use super::Format;
+use crate::pipeline::{make, Error};
+use crate::sources::pad_of;
+
+/// How long packets wait for those that are late.
+const JITTER: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// Bytes of packets that may wait to be taken, a few seconds: more is lost.
+const HELD: u64 = 256 * 1024;
+
+/// See the module.
+pub(super) struct Branch {
+    appsrc: gst_app::AppSrc,
+    elements: Vec<gst::Element>,
+    exit: gst::Pad,
+    silence: Silence,
+}
+
+impl Branch {
+    /// Puts it into a pipeline; [`Branch::start`] is for one that plays.
+    pub(super) fn build(pipeline: &gst::Pipeline, format: Format) -> Result<Self, Error> {
+        let appsrc = gst_app::AppSrc::builder()
+            .is_live(true)
+            .do_timestamp(true)
+            .format(gst::Format::Time)
+            .caps(&format.caps())
+            .max_bytes(HELD)
+            .leaky_type(gst_app::AppLeakyType::Downstream)
+            .build();
+        let jitter = make("rtpjitterbuffer")?;
+        jitter.set_property("latency", u32::try_from(JITTER.mseconds()).unwrap_or(u32::MAX));
+        jitter.set_property("do-lost", true);
+        let mut elements = vec![appsrc.clone().upcast(), jitter];
+        for name in format.codec.elements() {
+            let element = make(name)?;
+            if *name == "opusdec" {
+                element.set_property("plc", true);
+                element.set_property("use-inband-fec", true);
+            }
+            elements.push(element);
+        }
+        pipeline.add_many(&elements)?;
+        gst::Element::link_many(&elements)?;
+        let exit = pad_of(elements.last().unwrap_or(appsrc.upcast_ref()), "src")?;
+        let silence = Silence::new(&exit, JITTER + gst::ClockTime::from_mseconds(20));
+        Ok(Self { appsrc, elements, exit, silence })
+    }
+
+    /// The pad with raw audio.
+    pub(super) fn exit(&self) -> &gst::Pad {
+        &self.exit
+    }
+
+    /// Silence while no packets come.
+    pub(super) fn silence(&self) -> &Silence {
+        &self.silence
+    }
+
+    /// Takes a packet. If it is not wanted any more, the session knows why.
+    pub(super) fn push(&self, packet: &[u8]) {
+        let _ = self.appsrc.push_buffer(gst::Buffer::from_slice(packet.to_vec()));
+    }
+
+    /// Lets it play in a pipeline that does.
+    pub(super) fn start(&self) -> Result<(), Error> {
+        self.elements.iter().rev().try_for_each(|element| Ok(element.sync_state_with_parent()?))
+    }
+
+    /// Takes it out of its pipeline.
+    pub(super) fn remove(&self, pipeline: &gst::Pipeline) {
+        for element in &self.elements {
+            element.set_locked_state(true);
+            let _ = element.set_state(gst::State::Null);
+        }
+        let _ = pipeline.remove_many(&self.elements);
+    }
+}
