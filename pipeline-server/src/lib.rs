@@ -95,7 +95,10 @@ fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) {
     let targets = std::env::var("RUST_LOG").ok().and_then(|spec| spec.parse::<Targets>().ok());
     // whisper.cpp tells at length what it loads. What goes wrong in earnest the element reports itself.
     let whisper = if verbose < 2 { LevelFilter::OFF } else { level };
-    let targets = targets.unwrap_or_else(|| Targets::new().with_default(level).with_target("whisper_cpp", whisper));
+    // The SIP stack tells whole messages, with numbers and keys in them, and warns of what callers do.
+    let stack = if verbose < 2 { LevelFilter::ERROR } else { level.min(LevelFilter::WARN) };
+    let usual = || Targets::new().with_default(level).with_target("whisper_cpp", whisper).with_target("rsipstack", stack);
+    let targets = targets.unwrap_or_else(usual);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),

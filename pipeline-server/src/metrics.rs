@@ -49,6 +49,11 @@ struct SourceFault {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Why {
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Problem {
     kind: &'static str,
 }
@@ -69,6 +74,9 @@ pub(crate) struct Metrics {
     errors: Family<Problem, Counter>,
     refused: Family<Problem, Counter>,
     load: Reading,
+    rtp_dropped: Family<Why, Counter>,
+    /// Empty where the server is no extension of a PBX.
+    registered: Family<Unlabelled, Gauge>,
     spans_dropped: Counter,
     handshakes_failed: Counter,
     certificates_rejected: Counter,
@@ -108,6 +116,8 @@ impl Metrics {
             errors: Family::default(),
             refused: Family::default(),
             load: Reading::default(),
+            rtp_dropped: Family::default(),
+            registered: Family::default(),
             spans_dropped: Counter::default(),
             handshakes_failed: Counter::default(),
             certificates_rejected: Counter::default(),
@@ -137,6 +147,9 @@ impl Metrics {
         registry.register("refused", "Sessions that were not let in", self.refused.clone());
         let help = "What sessions need of the cores that they share, 1 = all; none are let in from max-load on";
         registry.register("load", help, self.load.clone());
+        let help = "Packets of audio that were not taken: foreign address, malformed, unexpected payload type";
+        registry.register("rtp_packets_dropped", help, self.rtp_dropped.clone());
+        registry.register("sip_registered", "Whether the PBX has the server registered", self.registered.clone());
         let help = "Spans of traces that the collector did not take";
         registry.register("trace_spans_dropped", help, self.spans_dropped.clone());
         registry.register("tls_handshakes_failed", "TLS handshakes that failed", self.handshakes_failed.clone());
@@ -226,6 +239,16 @@ impl Metrics {
     /// The engine's load, as sessions are admitted by.
     pub(crate) fn load(&self, load: f64) {
         self.load.set(load);
+    }
+
+    /// A packet of audio was not taken.
+    pub(crate) fn rtp_dropped(&self, why: &'static str) {
+        self.rtp_dropped.get_or_create(&Why { why }).inc();
+    }
+
+    /// Whether the PBX has the server registered.
+    pub(crate) fn registered(&self, is_registered: bool) {
+        self.registered.get_or_create(&Unlabelled {}).set(is_registered.into());
     }
 
     /// So many spans did not get to the collector.

@@ -3,6 +3,7 @@
 
 pub(crate) mod pulled;
 pub(crate) mod rtp;
+pub(crate) mod sip;
 pub(crate) mod websocket;
 
 use std::sync::Arc;
