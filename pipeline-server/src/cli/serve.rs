@@ -20,6 +20,7 @@ use crate::model::Model;
 use crate::pipeline;
 use crate::session::{Rules, Sessions};
 use crate::signals::Signals;
+use crate::sources;
 use crate::sources::websocket::{Allowance, Resumables};
 use crate::tls::{self, Files, Tls};
 use crate::traces;
@@ -49,6 +50,7 @@ pub(super) fn check(args: &ServeArgs) -> anyhow::Result<()> {
         ))
         .into());
     }
+    args.doors.check()?;
     collector(args)?;
     // Its figures are thrown away.
     load_tls(args, &Arc::new(Metrics::new()))?;
@@ -135,11 +137,15 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         resumables: resumables.clone(),
         doors: Arc::new(args.doors.clone()),
     };
+    let doors = sources::open(&server).await?;
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     let (ws, http) = if tls.is_some() { ("wss", "https") } else { ("ws", "http") };
     announce(&format!("Listening on {ws}://{address}/ws/transcribe"));
     announce(&format!("For a browser: {http}://{address}/"));
+    for line in doors.announcements() {
+        announce(&line);
+    }
     if tls.is_none() && !args.listen.ip().is_loopback() {
         announce("Not encrypted: set tls-certificate and tls-key, or have a proxy speak TLS in front");
     }
@@ -174,6 +180,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         sessions.close();
         first(sessions.empty(), LAST_WORDS, &signals).await;
     }
+    doors.close().await;
     reading.abort();
     watching.abort();
     serving.abort();

@@ -13,6 +13,7 @@ use axum::routing::any;
 use axum::Router;
 use gst::prelude::*;
 
+use crate::exit::UsageError;
 use crate::http::Server;
 use crate::pipeline::{make, Error, NO_AUDIO};
 
@@ -20,7 +21,40 @@ use crate::pipeline::{make, Error, NO_AUDIO};
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
+    pub(crate) sip: sip::Options,
+    #[command(flatten)]
     pub(crate) twilio: twilio::Options,
+}
+
+impl Options {
+    /// Whether the settings go together.
+    pub(crate) fn check(&self) -> Result<(), UsageError> {
+        self.sip.check()
+    }
+}
+
+/// The doors that listen for themselves, while they are open.
+pub(crate) struct Open {
+    sip: Option<sip::Open>,
+}
+
+/// Opens the doors that listen for themselves.
+pub(crate) async fn open(server: &Server) -> anyhow::Result<Open> {
+    Ok(Open { sip: sip::open(server).await? })
+}
+
+impl Open {
+    /// Where they listen, for people and scripts.
+    pub(crate) fn announcements(&self) -> Vec<String> {
+        self.sip.iter().map(|sip| format!("Calls: sip:{} (UDP and TCP)", sip.address)).collect()
+    }
+
+    /// Closes them, once all sessions are over.
+    pub(crate) async fn close(self) {
+        if let Some(sip) = self.sip {
+            sip.close().await;
+        }
+    }
 }
 
 /// The addresses of the doors that are reached over HTTP.

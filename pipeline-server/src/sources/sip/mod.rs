@@ -34,8 +34,7 @@ use self::door::Door;
 use self::front::Front;
 pub(crate) use self::options::Options;
 use crate::exit::UsageError;
-use crate::metrics::Metrics;
-use crate::session::Sessions;
+use crate::http::Server;
 use crate::sources::rtp::Codec;
 
 /// Name of this door.
@@ -79,12 +78,8 @@ impl Options {
 }
 
 /// Opens the door, if it is wanted. Calls are taken from then on.
-pub(crate) async fn open(
-    options: &Options,
-    sessions: &Arc<Sessions>,
-    metrics: &Arc<Metrics>,
-    max_duration: Duration,
-) -> anyhow::Result<Option<Open>> {
+pub(crate) async fn open(server: &Server) -> anyhow::Result<Option<Open>> {
+    let options = &server.doors.sip;
     let Some(listen) = options.sip_listen else { return Ok(None) };
     let (end, stack) = (CancellationToken::new(), CancellationToken::new());
     let cannot = || format!("cannot take calls on {listen}");
@@ -114,10 +109,10 @@ pub(crate) async fn open(
     let account = options.sip_register.clone();
     let door = Arc::new(Door {
         options: options.clone(),
-        sessions: sessions.clone(),
-        metrics: metrics.clone(),
+        sessions: server.sessions.clone(),
+        metrics: server.metrics.clone(),
         dialogs: DialogLayer::new(endpoint.inner.clone()),
-        max_duration,
+        max_duration: server.allowance.max_duration,
         digest: Digest::new(options.sip_users.0.clone()).context("the system gives no random numbers")?,
         registrars: Arc::default(),
         codecs: Codec::ALL.into_iter().filter(|codec| codec.is_available()).collect(),
@@ -129,7 +124,7 @@ pub(crate) async fn open(
     }
     let registered = account.map(|account| {
         let contact = door.contact(SocketAddr::from(([192, 0, 2, 1], 5060)), Transport::Udp);
-        let (registrars, metrics) = (door.registrars.clone(), metrics.clone());
+        let (registrars, metrics) = (door.registrars.clone(), server.metrics.clone());
         tokio::spawn(register::run(endpoint.inner.clone(), account, contact, registrars, metrics, end.clone()))
     });
     tokio::spawn(door.serve(requests));
