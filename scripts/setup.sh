@@ -22,7 +22,8 @@ packages=(
     'gstreamer1.0-tools|gst-launch-1.0 and gst-inspect-1.0'
     'gstreamer1.0-plugins-base|decodebin, conversion, Ogg, Opus and Vorbis'
     'gstreamer1.0-plugins-good|FLAC, WAV, MP3, Matroska and MP4 files, microphones'
-    'gstreamer1.0-plugins-bad|srtenc and webvttenc'
+    'gstreamer1.0-plugins-bad|srtenc and webvttenc; SRT, RTMP; concealment of lost packets in calls'
+    'gstreamer1.0-libav|G.722, the better sound of telephones'
     'pkg-config|finds the GStreamer libraries'
     'g++|compiles whisper.cpp'
     'cmake|builds whisper.cpp'
@@ -39,6 +40,9 @@ test_packages=(
     'python3-gi|the camera of the tests is a Python program'
     'gir1.2-gst-rtsp-server-1.0|the camera: an RTSP server with AAC, Opus and G.711'
     'ffmpeg|sends SRT and RTMP streams'
+    'baresip-core|a telephone'
+    'sip-tester|SIPp: calls by scenarios, many at once'
+    'kamailio|a PBX: registrar and proxy'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

@@ -9,6 +9,7 @@
 mod access;
 mod audio;
 mod browser;
+mod calls;
 mod channels;
 mod config;
 mod containers;

@@ -84,6 +84,16 @@ pub(crate) async fn metric(server: &Server, line: &str) -> f64 {
     value.unwrap_or_default()
 }
 
+/// Waits until a line in `/metrics` has that value or a larger one.
+pub(crate) async fn metric_reaches(server: &Server, line: &str, wanted: f64) {
+    within(&format!("{line} reaching {wanted}"), async {
+        while metric(server, line).await < wanted {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
 /// Waits until a line in `/metrics` has that value.
 pub(crate) async fn metric_becomes(server: &Server, line: &str, wanted: f64) {
     within(&format!("{line} being {wanted}"), async {

@@ -4,6 +4,8 @@ pub(crate) mod camera;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod http;
+pub(crate) mod line;
+pub(crate) mod phone;
 pub(crate) mod server;
 pub(crate) mod verdict;
 

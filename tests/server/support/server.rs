@@ -19,6 +19,8 @@ use super::{workspace, LIMIT};
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it takes calls, if it does.
+    pub(crate) calls: Option<SocketAddr>,
     /// Where it speaks TLS: what its certificate is checked with.
     pub(crate) tls: Option<TlsConnector>,
     stderr: Option<JoinHandle<String>>,
@@ -70,7 +72,7 @@ impl Server {
             let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut bytes));
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        let mut address = None;
+        let (mut address, mut calls) = (None, None);
         loop {
             let Ok(line) = lines.recv_timeout(LIMIT) else {
                 let _ = child.kill();
@@ -79,11 +81,13 @@ impl Server {
             if let Some(listening) = line.strip_prefix("Listening on ") {
                 let (_, listening) = listening.split_once("://").unwrap();
                 address = Some(listening.strip_suffix("/ws/transcribe").unwrap().parse().unwrap());
+            } else if let Some(sip) = line.strip_prefix("Calls: sip:") {
+                calls = Some(sip.split(' ').next().unwrap().parse().unwrap());
             } else if line.starts_with("Ready") {
                 break;
             }
         }
-        Self { child, address: address.unwrap(), tls: None, stderr: Some(stderr) }
+        Self { child, address: address.unwrap(), calls, tls: None, stderr: Some(stderr) }
     }
 
     /// A connection to it.

@@ -9,6 +9,8 @@ mod digest;
 mod door;
 mod dtmf;
 mod front;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod media;
 mod options;
 mod register;

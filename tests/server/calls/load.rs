@@ -1,0 +1,49 @@
+//! Many calls at once.
+
+use std::fs;
+
+use e2e_tests::audio::{convert::mulaw_encode, resample, SAMPLE_RATE};
+use e2e_tests::clips::{named, Composition};
+
+use super::{none_left, start};
+use crate::support::http::metric;
+use crate::support::phone::sipp;
+
+/// How many.
+const CALLS: u32 = 30;
+
+#[tokio::test]
+async fn thirty_calls_at_once_are_all_answered_and_leave_nothing_behind() {
+    let (server, calls) = start(&[]);
+    let process = format!("/proc/{}", server.id());
+    let open = || fs::read_dir(format!("{process}/fd")).unwrap().count();
+    let threads = || fs::read_dir(format!("{process}/task")).unwrap().count();
+    // What is made once only is there after a call.
+    sipp(calls, "call", &[]).await;
+    none_left(&server).await;
+    let before = (open(), threads());
+
+    let said = Composition::new().silence(0.5).clip(named("librivox-sense-0930")).silence(1.0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("speech.pcmu");
+    fs::write(&path, mulaw_encode(&resample(&said.samples, SAMPLE_RATE, 8_000))).unwrap();
+    let milliseconds = ((said.seconds() + 1.0) * 1000.0).to_string();
+    let count = CALLS.to_string();
+    let finals = metric(&server, "pipeline_server_finals_total").await;
+    let arguments = ["-m", &count, "-l", &count, "-r", "30", "-d", &milliseconds, "-key", "speech", path.to_str().unwrap()];
+    sipp(calls, "talk", &arguments).await;
+    none_left(&server).await;
+
+    assert_eq!(metric(&server, "pipeline_server_finals_total").await - finals, f64::from(CALLS));
+    assert_eq!(metric(&server, "pipeline_server_sessions_opened_total{source=\"sip\"}").await, f64::from(CALLS) + 1.0);
+    let mut after = (open(), threads());
+    for _ in 0..100 {
+        if after <= before {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        after = (open(), threads());
+    }
+    // A blocking thread of tokio's may wait for more work.
+    assert!(after.0 <= before.0 + 1 && after.1 <= before.1 + 30, "{before:?} {after:?}");
+}
