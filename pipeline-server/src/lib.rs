@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ArgMatches;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -39,6 +40,9 @@ use tracing_subscriber::Layer;
 use cli::{Command, LogFormat};
 use exit::Exit;
 use signals::Signals;
+
+/// Lines of the log that may wait to be written.
+const WAITING_LINES: usize = 8_192;
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -55,7 +59,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => (LevelFilter::INFO, args.log_format),
         _ => (LevelFilter::WARN, LogFormat::Text),
     };
-    start_logging(verbose, usual, format);
+    let _written = start_logging(verbose, usual, format);
     match run(cli.command, &matches) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -84,8 +88,10 @@ fn with_gstreamer(then: impl FnOnce() -> anyhow::Result<Exit>) -> anyhow::Result
     then()
 }
 
-/// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`.
-fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) {
+/// Logs go to stderr; `RUST_LOG` (`info`, `transcribe_core=debug,warn`, …) wins over `-v`. A thread of its own writes them, so
+/// that a reader who has stopped holds up nobody; lines that don't fit any more are left out. What is returned has the last
+/// ones written when it goes.
+fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) -> WorkerGuard {
     let level = match verbose {
         0 => usual,
         1 => LevelFilter::INFO,
@@ -99,12 +105,18 @@ fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) {
     let stack = if verbose < 2 { LevelFilter::ERROR } else { level.min(LevelFilter::WARN) };
     let usual = || Targets::new().with_default(level).with_target("whisper_cpp", whisper).with_target("rsipstack", stack);
     let targets = targets.unwrap_or_else(usual);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let (writer, written) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(io::stderr());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
+    written
 }
 
 /// Prints the error with its causes, and with `-v` where GStreamer says it happened.

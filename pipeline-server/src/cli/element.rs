@@ -2,7 +2,7 @@
 
 use super::{ElementArgs, ServeArgs, Task, Vad};
 use crate::pipeline::{Properties, Setting};
-use crate::protocol::control::Partials;
+use crate::protocol::control::{Partials, Timestamps};
 
 impl ElementArgs {
     /// What was asked for; everything else stays at the element's defaults.
@@ -23,6 +23,8 @@ impl ElementArgs {
             ("task", task),
             ("beam-size", self.beam_size.map(Setting::Number)),
             ("initial-prompt", text(&self.initial_prompt)),
+            ("condition-on-previous-text", self.condition_on_previous_text.map(Setting::Switch)),
+            ("timestamps", self.timestamps.map(Timestamps::setting)),
             ("device", text(&self.device)),
             ("threads", self.threads.map(Setting::Number)),
             ("engine", self.engine.as_deref().map(Setting::nick)),

@@ -19,7 +19,7 @@ use crate::access::Key;
 use crate::config::{List, Sources};
 use crate::exit;
 use crate::outputs::Format;
-use crate::protocol::control::Partials;
+use crate::protocol::control::{Partials, Timestamps};
 use crate::sources;
 use crate::traces::Header;
 
@@ -331,6 +331,15 @@ pub(crate) struct ElementArgs {
     /// Text in the style to write in, with the names that will come up.
     #[arg(long, value_name = "TEXT")]
     pub(crate) initial_prompt: Option<String>,
+
+    /// Have the decoder go on from the finals before.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) condition_on_previous_text: Option<bool>,
+
+    /// When the decoder writes timestamps among the words, so that less is left out; not every engine can [default:
+    /// retries].
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) timestamps: Option<Timestamps>,
 
     /// Where the model runs: `cpu`, or what the build supports.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]

@@ -23,6 +23,8 @@ pub(crate) enum Setting {
     Number(u32),
     /// For an enumeration, by nick.
     Nick(String),
+    /// For a boolean.
+    Switch(bool),
 }
 
 impl Setting {
@@ -46,6 +48,7 @@ impl Setting {
                 }
                 number.to_value()
             }
+            Self::Switch(on) => on.to_value(),
             Self::Nick(nick) => {
                 let class = glib::EnumClass::with_type(spec.value_type())
                     .ok_or_else(|| refused("the property takes no name".into()))?;
@@ -78,6 +81,8 @@ mod tests {
         Setting::Number(7).apply(&queue, "max-size-buffers").unwrap();
         Setting::nick("downstream").apply(&queue, "leaky").unwrap();
         Setting::Text("q".into()).apply(&queue, "name").unwrap();
+        Setting::Switch(true).apply(&queue, "silent").unwrap();
+        assert!(queue.property::<bool>("silent"));
         assert_eq!(queue.property::<u32>("max-size-buffers"), 7);
         assert_eq!(queue.property_value("leaky").serialize().unwrap(), "downstream");
         assert_eq!(queue.name(), "q");

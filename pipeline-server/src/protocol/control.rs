@@ -41,6 +41,13 @@ pub(crate) struct Configure {
     /// Write down what is said, or translate it into English (multilingual models only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<Task>,
+    /// Whether the decoder goes on from the finals before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) condition_on_previous_text: Option<bool>,
+    /// Whether the decoder writes timestamps among the words, so that less is left out: in retries is what it does unless
+    /// told. Not every engine can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timestamps: Option<Timestamps>,
     /// Which partial results there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) partials: Option<Partials>,
@@ -76,6 +83,29 @@ pub(crate) enum Task {
     Transcribe,
     /// Write it in English.
     Translate,
+}
+
+/// When the decoder writes timestamps among the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Timestamps {
+    /// Never.
+    Never,
+    /// When an utterance is decoded again because its first text can't be believed.
+    Retries,
+    /// For each final.
+    Always,
+}
+
+impl Timestamps {
+    /// As the transcribing element's property.
+    pub(crate) fn setting(self) -> Setting {
+        Setting::nick(match self {
+            Self::Never => "never",
+            Self::Retries => "retries",
+            Self::Always => "always",
+        })
+    }
 }
 
 /// Which partial results there are.
@@ -125,6 +155,8 @@ impl Configure {
             ("language", self.language.clone().map(Setting::Text)),
             ("initial-prompt", self.prompt.clone().map(Setting::Text)),
             ("task", task),
+            ("condition-on-previous-text", self.condition_on_previous_text.map(Setting::Switch)),
+            ("timestamps", self.timestamps.map(Timestamps::setting)),
             ("partials", self.partials.map(Partials::setting)),
             ("partial-interval", self.partial_interval_ms.map(Setting::Number)),
             ("attention-margin", self.attention_margin_ms.map(Setting::Number)),

@@ -11,7 +11,16 @@ use crate::pipeline::{add_with_sink, apply, follow, transcriber, Error, Properti
 use crate::sources::{pad_of, Outlets, Source, Track};
 
 /// Properties that the element takes while it plays; all others until then.
-const LIVE: [&str; 6] = ["language", "initial-prompt", "task", "partials", "partial-interval", "attention-margin"];
+const LIVE: [&str; 8] = [
+    "language",
+    "initial-prompt",
+    "task",
+    "condition-on-previous-text",
+    "timestamps",
+    "partials",
+    "partial-interval",
+    "attention-margin",
+];
 
 /// Gets every message of the bus, with the number of the track where it comes from one of the transcribing elements.
 pub(super) type Listener = Box<dyn Fn(Option<usize>, &gst::Message) + Send + Sync>;

@@ -8,7 +8,7 @@ use rsipstack::dialog::dialog::{
     Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
 };
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
 use rsipstack::sip::{Header, Method, Request, StatusCode, StatusCodeKind};
 use tokio::time::{sleep_until, Instant};
 
@@ -254,8 +254,8 @@ impl Call {
         }
         // The stack goes on sending to where the first INVITE said.
         if let Ok(contact) = request.contact_header() {
-            if let Ok(uri) = contact.uri() {
-                Dialog::Invite(self.dialog.clone()).set_remote_target(uri, Some(contact.clone()));
+            if let Ok(typed) = contact.typed() {
+                Dialog::Invite(self.dialog.clone()).set_remote_target(typed.uri, Some(contact.clone()));
             }
         }
         let mut headers: Vec<Header> = self.timer.map(Timer::headers).into_iter().flatten().collect();

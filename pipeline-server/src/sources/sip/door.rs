@@ -74,7 +74,7 @@ impl Door {
         }
     }
 
-    async fn take(self: &Arc<Self>, mut request: Transaction) -> rsipstack::transaction::Result<()> {
+    async fn take(self: &Arc<Self>, mut request: Transaction) -> Result<(), rsipstack::Error> {
         if let Some((status, headers)) = refusal(&request.original) {
             return request.reply_with(status, headers, None).await;
         }
@@ -95,7 +95,7 @@ impl Door {
     }
 
     /// A new call.
-    async fn invite(self: &Arc<Self>, mut request: Transaction) -> rsipstack::transaction::Result<()> {
+    async fn invite(self: &Arc<Self>, mut request: Transaction) -> Result<(), rsipstack::Error> {
         let peer = request.connection.as_ref().and_then(|connection| {
             connection.get_remote_addr().and_then(|address| address.get_socketaddr().ok())
         });

@@ -13,7 +13,7 @@ pub(super) struct Front(pub(super) UdpSocket);
 
 #[async_trait]
 impl Socket for Front {
-    async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::transaction::Result<(usize, SocketAddr)> {
+    async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), rsipstack::Error> {
         loop {
             // An error here is what came back of a datagram that could not be delivered, and concerns that one only.
             let Ok((length, from)) = self.0.recv_from(buffer).await else { continue };
@@ -27,11 +27,11 @@ impl Socket for Front {
         }
     }
 
-    async fn send_to(&self, buffer: &[u8], to: SocketAddr) -> rsipstack::transaction::Result<usize> {
+    async fn send_to(&self, buffer: &[u8], to: SocketAddr) -> Result<usize, rsipstack::Error> {
         Ok(self.0.send_to(buffer, to).await?)
     }
 
-    fn local_addr(&self) -> rsipstack::transaction::Result<SocketAddr> {
+    fn local_addr(&self) -> Result<SocketAddr, rsipstack::Error> {
         Ok(self.0.local_addr()?)
     }
 }
