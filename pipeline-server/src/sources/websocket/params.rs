@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::audio::{Encoding, Format, Wire};
-use crate::protocol::control::{Configure, Partials, Task};
+use crate::protocol::control::{Configure, Partials, Task, Timestamps};
 use crate::sources::Track;
 
 /// Channels that are transcribed by themselves at most; each costs as much as a session.
@@ -37,6 +37,8 @@ pub(crate) struct Params {
     language: Option<String>,
     prompt: Option<String>,
     task: Option<Task>,
+    condition_on_previous_text: Option<bool>,
+    timestamps: Option<Timestamps>,
     partials: Option<Partials>,
     partial_interval_ms: Option<u32>,
     attention_margin_ms: Option<u32>,
@@ -95,6 +97,8 @@ impl Params {
             language: self.language.clone(),
             prompt: self.prompt.clone(),
             task: self.task,
+            condition_on_previous_text: self.condition_on_previous_text,
+            timestamps: self.timestamps,
             partials: self.partials,
             partial_interval_ms: self.partial_interval_ms,
             attention_margin_ms: self.attention_margin_ms,
