@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e_tests::audio::{convert::mulaw_encode, resample, SAMPLE_RATE};
+use e2e_tests::audio::{mulaw_encode, resample, SAMPLE_RATE};
 use e2e_tests::clips::{named, Composition};
 
 use super::{none_left, start};

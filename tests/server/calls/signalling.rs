@@ -12,7 +12,8 @@ use crate::support::within;
 #[tokio::test]
 async fn scenarios_of_sipp_run_as_they_are_written() {
     let (server, calls) = start(&[]);
-    for scenario in ["options", "call", "cancel", "bad-sdp", "unknown-codec", "unknown-method", "subscribe", "no-dialog", "hold"] {
+    for scenario in ["options", "call", "bad-sdp", "unknown-codec", "unknown-method", "subscribe", "no-dialog", "hold"]
+    {
         sipp(calls, scenario, &[]).await;
     }
     for transport in ["u1", "t1"] {
@@ -92,6 +93,36 @@ async fn an_invite_that_comes_again_is_one_call() {
     assert_eq!(line.ask("BYE", "", "").await.status, 200);
     none_left(&server).await;
     assert_eq!(line.ask("BYE", "", "").await.status, 481);
+}
+
+#[tokio::test]
+async fn a_caller_may_change_her_mind_at_once() {
+    let (server, calls) = start(&[]);
+    for _ in 0..10 {
+        let mut line = Line::open(calls).await;
+        let invite = line.request("INVITE", "", &Line::offer(40_000));
+        let cancel = invite.replace("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL");
+        let (head, _) = cancel.split_once("Content-Type").unwrap();
+        line.send(&invite).await;
+        line.send(&format!("{head}Content-Length: 0\r\n\r\n")).await;
+        let (mut of_invite, mut of_cancel) = (None, None);
+        while of_invite.is_none() || of_cancel.is_none() {
+            let reply = line.answer().await;
+            match reply.header("CSeq").unwrap() {
+                "1 INVITE" => of_invite = Some(reply),
+                "1 CANCEL" => of_cancel = Some(reply.status),
+                other => panic!("{other}"),
+            }
+        }
+        // Either it comes in time, or the call is there already.
+        let reply = of_invite.unwrap();
+        assert!(matches!(reply.status, 487 | 200) && of_cancel == Some(200), "{reply:?} {of_cancel:?}");
+        line.acknowledge(&reply, "").await;
+        if reply.status == 200 {
+            assert_eq!(line.ask("BYE", "", "").await.status, 200);
+        }
+    }
+    none_left(&server).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use e2e_tests::audio::{convert::mulaw_encode, resample, SAMPLE_RATE};
+use e2e_tests::audio::{mulaw_encode, resample, SAMPLE_RATE};
 use tokio::net::UdpSocket;
 
 use super::within;

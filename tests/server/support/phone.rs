@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use e2e_tests::audio::{resample, wav::write_wav, SAMPLE_RATE};
+use e2e_tests::audio::{resample, write_wav, SAMPLE_RATE};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -52,7 +52,7 @@ impl Phone {
         let child = Command::new("baresip")
             .arg("-f")
             .arg(folder.path())
-            .args(["-e", &format!("/dial {to};transport={transport}"), "-t", "60"])
+            .args(["-e", &format!("/dial {to}"), "-t", "60"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

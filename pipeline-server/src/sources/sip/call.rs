@@ -110,7 +110,6 @@ impl Call {
             Some(remote) => remote.answer(local),
             None => sdp::offer(local, |codec| door.can_decode(codec)),
         };
-        let body = body.ok_or(StatusCode::ServerInternalError)?;
         let expected = expected(offer.as_ref(), format, peer.ip(), offer.is_none());
         let timeout = Duration::from_secs(door.options.rtp_timeout);
         let ear = Ear::listen(ports, inlet.clone(), expected, timeout, door.metrics.clone());
@@ -263,7 +262,7 @@ impl Call {
             let mut body = None;
             if request.method == Method::Invite {
                 // Asked for an offer: the same as before, if the other side has said what it can do.
-                body = self.remote.as_ref().and_then(|remote| remote.answer(self.local));
+                body = self.remote.as_ref().map(|remote| remote.answer(self.local));
                 headers.push(sdp_type());
             }
             return respond(handle, StatusCode::OK, headers, body).await;
@@ -277,7 +276,7 @@ impl Call {
                 let body = remote.answer(self.local);
                 self.follow(remote).await;
                 headers.push(sdp_type());
-                respond(handle, StatusCode::OK, headers, body).await;
+                respond(handle, StatusCode::OK, headers, Some(body)).await;
             }
             // What was agreed on before still holds.
             Err(why) => respond(handle, StatusCode::NotAcceptableHere, vec![warning(&why.to_string())], None).await,

@@ -3,9 +3,10 @@
 //! One audio stream is taken, with the codec that sounds best; everything else is refused by port 0. The server only
 //! listens: what it answers is `recvonly`.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
-use gst_sdp::{SDPAttribute, SDPMedia, SDPMediaRef, SDPMessage};
+use gst_sdp::{SDPAttribute, SDPMediaRef, SDPMessage};
 
 use crate::sources::rtp::{Codec, Format};
 
@@ -104,72 +105,58 @@ impl Remote {
     }
 
     /// The answer to it.
-    pub(super) fn answer(&self, local: Local) -> Option<String> {
-        let mut message = begin(local);
+    pub(super) fn answer(&self, local: Local) -> String {
+        let mut text = begin(local);
         for (index, (kind, protocol, format)) in (0u32..).zip(&self.streams) {
-            let mut media = SDPMedia::new();
-            media.set_media(kind);
-            media.set_proto(protocol);
-            if index == self.index {
-                media.set_port_info(local.port.into(), 1);
-                add(&mut media, self.format, self.dtmf);
-                let listens = matches!(self.direction, Direction::SendRecv | Direction::SendOnly);
-                media.add_attribute(if listens { "recvonly" } else { "inactive" }, None);
-            } else {
-                media.set_port_info(0, 1);
-                media.add_format(format);
+            if index != self.index {
+                let _ = write!(text, "m={kind} 0 {protocol} {format}\r\n");
+                continue;
             }
-            message.add_media(media);
+            let listens = matches!(self.direction, Direction::SendRecv | Direction::SendOnly);
+            let direction = if listens { "recvonly" } else { "inactive" };
+            let keys = self.dtmf.map(|number| (number, self.format.codec.clock_rate()));
+            add(&mut text, local.port, protocol, &[self.format], keys, direction);
         }
-        message.as_text().ok()
+        text
     }
 }
 
 /// What is offered to a caller who offers nothing.
-pub(super) fn offer(local: Local, available: impl Fn(Codec) -> bool) -> Option<String> {
-    let mut message = begin(local);
-    let mut media = SDPMedia::new();
-    media.set_media("audio");
-    media.set_proto("RTP/AVP");
-    media.set_port_info(local.port.into(), 1);
-    for codec in Codec::ALL.into_iter().filter(|codec| available(*codec)) {
-        let payload_type = codec.fixed_payload_type().unwrap_or(OPUS);
-        add(&mut media, Format { codec, payload_type }, None);
-    }
-    add_dtmf(&mut media, DTMF, 8_000);
-    media.add_attribute("recvonly", None);
-    message.add_media(media);
-    message.as_text().ok()
+pub(super) fn offer(local: Local, available: impl Fn(Codec) -> bool) -> String {
+    let codecs = Codec::ALL.into_iter().filter(|codec| available(*codec));
+    let numbered = |codec: Codec| Format { codec, payload_type: codec.fixed_payload_type().unwrap_or(OPUS) };
+    let formats: Vec<Format> = codecs.map(numbered).collect();
+    let mut text = begin(local);
+    add(&mut text, local.port, "RTP/AVP", &formats, Some((DTMF, 8_000)), "recvonly");
+    text
 }
 
-fn begin(local: Local) -> SDPMessage {
-    let mut message = SDPMessage::new();
-    let (kind, address) = (if local.address.is_ipv4() { "IP4" } else { "IP6" }, local.address.to_string());
-    message.set_version("0");
-    message.set_origin("-", &local.id.to_string(), &local.version.to_string(), "IN", kind, &address);
-    message.set_session_name("pipeline-server");
-    message.set_connection("IN", kind, &address, 0, 0);
-    message.add_time("0", "0", &[]);
-    message
+fn begin(local: Local) -> String {
+    let Local { address, id, version, .. } = local;
+    let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
+    format!(
+        "v=0\r\no=- {id} {version} IN {kind} {address}\r\ns=pipeline-server\r\nc=IN {kind} {address}\r\nt=0 0\r\n"
+    )
 }
 
-fn add(media: &mut SDPMedia, format: Format, dtmf: Option<u8>) {
-    let (number, name, rate) = (format.payload_type, format.codec.name(), format.codec.clock_rate());
-    media.add_format(&number.to_string());
-    let channels = if format.codec == Codec::Opus { "/2" } else { "" };
-    media.add_attribute("rtpmap", Some(&format!("{number} {name}/{rate}{channels}")));
-    if format.codec == Codec::Opus {
-        media.add_attribute("fmtp", Some(&format!("{number} useinbandfec=1;stereo=0;sprop-stereo=0")));
+/// A stream of audio; `keys` are number and clock rate.
+fn add(text: &mut String, port: u16, protocol: &str, formats: &[Format], keys: Option<(u8, u32)>, direction: &str) {
+    let numbers = formats.iter().map(|format| format.payload_type).chain(keys.map(|(number, _)| number));
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    // Writing to a string does not fail.
+    let _ = write!(text, "m=audio {port} {protocol} {}\r\n", numbers.join(" "));
+    for Format { codec, payload_type } in formats {
+        let (name, rate) = (codec.name(), codec.clock_rate());
+        let is_opus = *codec == Codec::Opus;
+        let _ = write!(text, "a=rtpmap:{payload_type} {name}/{rate}{}\r\n", if is_opus { "/2" } else { "" });
+        if is_opus {
+            let _ = write!(text, "a=fmtp:{payload_type} useinbandfec=1;stereo=0;sprop-stereo=0\r\n");
+        }
     }
-    if let Some(dtmf) = dtmf {
-        add_dtmf(media, dtmf, rate);
+    if let Some((number, rate)) = keys {
+        let _ = write!(text, "a=rtpmap:{number} telephone-event/{rate}\r\na=fmtp:{number} 0-15\r\n");
     }
-}
-
-fn add_dtmf(media: &mut SDPMedia, number: u8, rate: u32) {
-    media.add_format(&number.to_string());
-    media.add_attribute("rtpmap", Some(&format!("{number} telephone-event/{rate}")));
-    media.add_attribute("fmtp", Some(&format!("{number} 0-15")));
+    let _ = write!(text, "a={direction}\r\n");
 }
 
 /// What a stream is refused with: its kind, its protocol, and one of its formats.
@@ -238,6 +225,11 @@ mod tests {
 
     use super::*;
 
+    /// The parser wants it.
+    fn ready() {
+        gst::init().unwrap();
+    }
+
     const LOCAL: Local =
         Local { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)), port: 20_000, id: 7, version: 2 };
 
@@ -246,6 +238,7 @@ mod tests {
     }
 
     fn read(media: &str) -> Result<Remote, Unusable> {
+        ready();
         Remote::read(offer_of(media).as_bytes(), |_| true)
     }
 
@@ -259,7 +252,7 @@ mod tests {
         assert_eq!(remote.format, Format { codec: Codec::Opus, payload_type: 107 });
         assert_eq!((remote.dtmf, remote.direction), (Some(102), Direction::SendRecv));
         assert_eq!(remote.address, Some("198.51.100.1".parse().unwrap()));
-        let answer = remote.answer(LOCAL).unwrap();
+        let answer = remote.answer(LOCAL);
         for line in [
             "o=- 7 2 IN IP4 192.0.2.7",
             "c=IN IP4 192.0.2.7",
@@ -289,7 +282,7 @@ mod tests {
              m=image 5002 udptl t38\r\n",
         )
         .unwrap();
-        let answer = remote.answer(LOCAL).unwrap();
+        let answer = remote.answer(LOCAL);
         let streams: Vec<_> = answer.lines().filter(|line| line.starts_with("m=")).collect();
         assert_eq!(streams, ["m=video 0 RTP/AVP 96", "m=audio 20000 RTP/AVP 8", "m=image 0 udptl t38"]);
     }
@@ -304,11 +297,12 @@ mod tests {
         ] {
             assert_eq!(read(media).unwrap().direction, direction, "{media}");
         }
-        assert!(read("m=audio 4000 RTP/AVP 0\r\na=inactive\r\n").unwrap().answer(LOCAL).unwrap().contains("a=inactive"));
+        assert!(read("m=audio 4000 RTP/AVP 0\r\na=inactive\r\n").unwrap().answer(LOCAL).contains("a=inactive"));
     }
 
     #[test]
     fn what_can_not_be_used_is_refused_for_its_reason() {
+        ready();
         for (body, why) in [
             ("", Unusable::Malformed),
             ("hello world", Unusable::Malformed),
@@ -326,7 +320,8 @@ mod tests {
 
     #[test]
     fn an_offer_of_ours_can_be_read() {
-        let offer = offer(LOCAL, |_| true).unwrap();
+        ready();
+        let offer = offer(LOCAL, |_| true);
         let read = Remote::read(offer.as_bytes(), |_| true).unwrap();
         assert_eq!(read.format, Format { codec: Codec::Opus, payload_type: OPUS });
         assert_eq!((read.dtmf, read.direction), (Some(DTMF), Direction::RecvOnly));
@@ -335,8 +330,9 @@ mod tests {
     proptest! {
         #[test]
         fn anything_is_read_or_refused(text in "(?s)(v=0\r\n)?([acmost]=[ -~]{0,40}\r\n){0,12}.{0,20}") {
+            ready();
             if let Ok(remote) = Remote::read(text.as_bytes(), |_| true) {
-                let answer = remote.answer(LOCAL).unwrap();
+                let answer = remote.answer(LOCAL);
                 let streams = |text: &str| text.lines().filter(|line| line.starts_with("m=")).count();
                 prop_assert_eq!(streams(&answer), remote.streams.len());
             }
