@@ -20,8 +20,8 @@ use utoipa::IntoParams;
 use super::Server;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{ErrorMessage, Message};
-use crate::session::log::{Next, Subscription};
-use crate::session::Session;
+use crate::session::log::{Log, Next, Subscription};
+use crate::session::Told;
 
 /// Between two signs of life on a connection on which nothing is said.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -69,15 +69,15 @@ pub(super) async fn events(
     let headers = request.headers().clone();
     let client = server.access.admit(&headers, peer, params.token.as_deref());
     let client = client.inspect_err(|problem| server.metrics.refused(problem.kind()))?;
-    let session = find(&server, &id, client.key.as_deref())?;
+    let Told { log, .. } = find(&server, &id, client.key.as_deref())?;
 
-    let (newest, over) = session.log().last();
+    let (newest, over) = log.last();
     let after = last_event(&headers).map_err(wrong)?.or(params.after);
     if over && after.is_some_and(|after| after >= newest) {
         // A browser would come back again and again to a stream that only ended.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let reader = Reader::new(session, after);
+    let reader = Reader::new(log, after);
     if request.headers().contains_key("upgrade") {
         let (mut parts, _) = request.into_parts();
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &server).await;
@@ -87,16 +87,14 @@ pub(super) async fn events(
     Ok(Sse::new(as_events(reader)).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 
-/// Those that a key opened are for that key; those that the server opened itself are for all.
-pub(super) fn is_for(session: &Session, key: Option<&str>) -> bool {
-    session.key().is_none() || session.key() == key
-}
-
-fn find(server: &Server, id: &str, key: Option<&str>) -> Result<Arc<Session>, Problem> {
+fn find(server: &Server, id: &str, key: Option<&str>) -> Result<Told, Problem> {
     let id = id.parse().ok();
-    let session = id.and_then(|id| server.sessions.find(id).or_else(|| server.declared.session(id)));
-    let session = session.filter(|session| is_for(session, key));
-    session.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such session, or not any more"))
+    let told = id.and_then(|id| {
+        let declared = || server.declared.session(id).map(|session| Told::of(&session));
+        server.sessions.told(id).or_else(declared)
+    });
+    let told = told.filter(|told| told.is_for(key));
+    told.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such session, or not any more"))
 }
 
 fn last_event(headers: &HeaderMap) -> Result<Option<u64>, String> {
@@ -107,7 +105,7 @@ fn last_event(headers: &HeaderMap) -> Result<Option<u64>, String> {
 
 /// Reads a session's log to its end.
 struct Reader {
-    session: Arc<Session>,
+    log: Arc<Log>,
     messages: Subscription,
     /// What is to be said before anything else.
     first: Option<Message>,
@@ -115,8 +113,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(session: Arc<Session>, after: Option<u64>) -> Self {
-        let log = session.log().clone();
+    fn new(log: Arc<Log>, after: Option<u64>) -> Self {
         let (horizon, (newest, over)) = (log.horizon(), log.last());
         // The end is told to everybody.
         let from = after.unwrap_or(if over { newest.saturating_sub(1) } else { newest });
@@ -126,7 +123,7 @@ impl Reader {
             let detail = "messages behind the one that you have are gone; these are those that are there still";
             missed(from, detail)
         });
-        Self { messages: log.subscribe(from), session, first, over: false }
+        Self { messages: log.subscribe(from), log, first, over: false }
     }
 
     async fn next(&mut self) -> Option<Message> {
@@ -142,7 +139,7 @@ impl Reader {
             Next::Lagged => {
                 // It comes back with the number it has, and is told what is gone.
                 self.over = true;
-                let (newest, _) = self.session.log().last();
+                let (newest, _) = self.log.last();
                 Some(missed(newest, "results were not read in time: come back with the last number that you have"))
             }
         }

@@ -9,11 +9,10 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::events::is_for;
 use super::Server;
 use crate::protocol::call::Call;
 use crate::protocol::problem::{Kind, Problem};
-use crate::session::Session;
+use crate::session::{Session, Told};
 
 /// The query.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -79,7 +78,7 @@ pub(super) async fn list(
     let client = server.access.admit(&headers, peer, params.token.as_deref());
     let client = client.inspect_err(|problem| server.metrics.refused(problem.kind()))?;
     let wanted = |session: &Session| {
-        is_for(session, client.key.as_deref())
+        Told::of(session).is_for(client.key.as_deref())
             && params.source.as_deref().is_none_or(|source| source == session.kind())
             && params.call_id.as_deref().is_none_or(|id| session.call().is_some_and(|call| call.call_id == id))
     };

@@ -29,7 +29,7 @@ use self::capture::Capture;
 use self::log::Log;
 use self::merge::Merge;
 use self::pipeline::{Pipeline, Reached};
-pub(crate) use self::registry::{Attended, Place, Sessions};
+pub(crate) use self::registry::{Attended, Place, Sessions, Told};
 pub(crate) use self::state::{Reason, State};
 use self::trace::{Outcome, Trace};
 use crate::metrics::Metrics;
@@ -175,11 +175,6 @@ impl Session {
     /// The name of the declared source that it is of.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
-    }
-
-    /// The name of the key it was opened with; none for those that the server opened itself.
-    pub(crate) fn key(&self) -> Option<&str> {
-        self.key.as_deref()
     }
 
     /// How the source is, where it is supervised.

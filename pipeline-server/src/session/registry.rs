@@ -1,15 +1,16 @@
 //! All sessions of the server: who is let in, who is there, and how all of them end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::load::{Load, EVERY};
+use super::log::Log;
 use super::trace::Trace;
 use super::{Reason, Rules, Session, Wishes};
 use crate::access::Client;
@@ -18,6 +19,11 @@ use crate::model::Model;
 use crate::protocol::problem::{Kind, Problem};
 use crate::sources::Source;
 use crate::traces::Exporter;
+
+/// What was said in a session is there for so long after its end, for who comes late,
+const KEPT_FOR: Duration = Duration::from_secs(60);
+/// of so many sessions.
+const KEPT: usize = 64;
 
 /// See the module.
 pub(crate) struct Sessions {
@@ -36,6 +42,8 @@ pub(crate) struct Sessions {
 struct Inner {
     sessions: HashMap<Uuid, Arc<Session>>,
     places: HashMap<Uuid, Taken>,
+    /// Those that ended lately, the last one last.
+    ended: VecDeque<Ended>,
     load: Load,
     draining: bool,
 }
@@ -45,6 +53,33 @@ struct Taken {
     client: Client,
     tracks: usize,
     since: Instant,
+}
+
+/// What is left of a session that is over.
+struct Ended {
+    id: Uuid,
+    since: Instant,
+    told: Told,
+}
+
+/// What is said in a session, and for whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// The name of the key it was opened with; none for those that the server opened itself.
+    pub(crate) key: Option<Arc<str>>,
+    pub(crate) log: Arc<Log>,
+}
+
+impl Told {
+    /// What is said in a session.
+    pub(crate) fn of(session: &Session) -> Self {
+        Self { key: session.key.clone(), log: session.log.clone() }
+    }
+
+    /// Those that a key opened are for that key; those that the server opened itself are for all.
+    pub(crate) fn is_for(&self, key: Option<&str>) -> bool {
+        self.key.is_none() || self.key.as_deref() == key
+    }
 }
 
 impl Sessions {
@@ -169,9 +204,11 @@ impl Sessions {
         let _ = attended.wait_for(|clients| *clients == 0).await;
     }
 
-    /// The session of that name, if it is not over.
-    pub(crate) fn find(&self, id: Uuid) -> Option<Arc<Session>> {
-        self.inner().sessions.get(&id).cloned()
+    /// What is said in the session of that name, if it is not over for long.
+    pub(crate) fn told(&self, id: Uuid) -> Option<Told> {
+        let inner = self.inner();
+        let ended = || inner.ended.iter().find(|ended| ended.id == id && ended.since.elapsed() < KEPT_FOR);
+        inner.sessions.get(&id).map(|session| Told::of(session)).or_else(|| Some(ended()?.told.clone()))
     }
 
     /// All that are not over.
@@ -218,6 +255,13 @@ impl Drop for Place {
         let mut inner = self.sessions.inner();
         inner.places.remove(&self.id);
         let session = inner.sessions.remove(&self.id);
+        if let Some(session) = &session {
+            inner.ended.push_back(Ended { id: self.id, since: Instant::now(), told: Told::of(session) });
+        }
+        let is_old = |ended: &Ended| ended.since.elapsed() >= KEPT_FOR;
+        while inner.ended.len() > KEPT || inner.ended.front().is_some_and(is_old) {
+            inner.ended.pop_front();
+        }
         drop(inner);
         drop(session);
         self.sessions.taken.send_modify(|taken| *taken -= self.tracks);

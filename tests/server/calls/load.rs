@@ -7,7 +7,7 @@ use e2e_tests::clips::{named, Composition};
 
 use super::{none_left, start};
 use crate::support::http::metric;
-use crate::support::phone::sipp;
+use crate::support::phone::{sipp, sipp_in};
 
 /// How many.
 const CALLS: u32 = 30;
@@ -25,13 +25,12 @@ async fn thirty_calls_at_once_are_all_answered_and_leave_nothing_behind() {
 
     let said = Composition::new().silence(0.5).clip(named("librivox-sense-0930")).silence(1.0);
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("speech.pcmu");
-    fs::write(&path, mulaw_encode(&resample(&said.samples, SAMPLE_RATE, 8_000))).unwrap();
+    fs::write(folder.path().join("speech.pcmu"), mulaw_encode(&resample(&said.samples, SAMPLE_RATE, 8_000))).unwrap();
     let milliseconds = ((said.seconds() + 1.0) * 1000.0).to_string();
     let count = CALLS.to_string();
     let finals = metric(&server, "pipeline_server_finals_total").await;
-    let arguments = ["-m", &count, "-l", &count, "-r", "30", "-d", &milliseconds, "-key", "speech", path.to_str().unwrap()];
-    sipp(calls, "talk", &arguments).await;
+    let arguments = ["-m", &count, "-l", &count, "-r", "30", "-d", &milliseconds];
+    sipp_in(folder.path(), calls, "talk", &arguments).await;
     none_left(&server).await;
 
     assert_eq!(metric(&server, "pipeline_server_finals_total").await - finals, f64::from(CALLS));

@@ -6,6 +6,7 @@ use e2e_tests::clips::{named, Composition};
 use serde_json::Value;
 
 use super::{answered, none_left, only, start};
+use crate::support::events::subscribe;
 use crate::support::http::{metric, metric_becomes};
 use crate::support::line::{Line, Talk};
 use crate::support::verdict::{finals, words_are_right};
@@ -54,7 +55,8 @@ async fn keys_are_told_and_strangers_are_not_heard() {
     assert_eq!(line.ask("INVITE", "", &Line::offer(talk.port())).await.status, 200);
     let media = line.media.unwrap();
     talk.redirect(media);
-    let (_, mut receiver) = answered(&server).await;
+    let (view, mut receiver) = answered(&server).await;
+    assert_eq!(view["call"]["call_id"], line.call_id());
     // From another address, and from another port of the same once one is known.
     let mut stranger = Talk::open("127.0.0.2:0", media).await;
     stranger.say(&said.samples[..16_000]).await;
@@ -73,6 +75,10 @@ async fn keys_are_told_and_strangers_are_not_heard() {
     let keys: Vec<_> =
         messages.iter().filter(|m| m["type"] == "dtmf").map(|m| m["digit"].as_str().unwrap()).collect();
     assert_eq!(keys, ["1", "#", "7"]);
+    // Who comes late gets all of it.
+    none_left(&server).await;
+    let id = view["session_id"].as_str().unwrap();
+    assert_eq!(subscribe(&server, id, 0).await.rest().await, messages);
     assert!(finals(&messages).is_empty(), "{messages:#?}");
     // 50 packets of the stranger, 25 of the intruder.
     assert_eq!(metric(&server, "pipeline_server_rtp_packets_dropped_total{why=\"foreign\"}").await, 75.0);

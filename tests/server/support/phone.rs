@@ -1,5 +1,6 @@
 //! Telephones: `baresip` from Debian, headless, and SIPp with a scenario.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -69,8 +70,12 @@ impl Phone {
 }
 
 /// Runs a SIPp scenario of `tests/peers/sip/` to its end, which must be as it is written there.
-pub(crate) async fn sipp(server: std::net::SocketAddr, scenario: &str, arguments: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
+pub(crate) async fn sipp(server: SocketAddr, scenario: &str, arguments: &[&str]) {
+    sipp_in(tempfile::tempdir().unwrap().path(), server, scenario, arguments).await;
+}
+
+/// The same in a folder with the files that the scenario names.
+pub(crate) async fn sipp_in(folder: &Path, server: SocketAddr, scenario: &str, arguments: &[&str]) {
     let path = workspace().join("tests/peers/sip").join(scenario).with_extension("xml");
     assert!(path.exists(), "{}", path.display());
     let mut command = Command::new("sipp");
@@ -80,7 +85,7 @@ pub(crate) async fn sipp(server: std::net::SocketAddr, scenario: &str, arguments
         .arg(path)
         .args(["-i", "127.0.0.1", "-nostdin", "-timeout", "90", "-timeout_error", "-trace_err"])
         .args(arguments)
-        .current_dir(folder.path())
+        .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -94,7 +99,7 @@ pub(crate) async fn sipp(server: std::net::SocketAddr, scenario: &str, arguments
         "{scenario}: {}\n{}\n{}",
         output.status,
         String::from_utf8_lossy(&output.stderr),
-        logs(folder.path())
+        logs(folder)
     );
 }
 
