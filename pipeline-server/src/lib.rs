@@ -47,6 +47,8 @@ const WAITING_LINES: usize = 8_192;
 /// The program.
 pub fn main() -> ExitCode {
     memory::limit_what_is_kept();
+    // Before there are other threads.
+    let signals = Signals::catch();
     let (cli, matches) = match cli::config::parse() {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -60,7 +62,8 @@ pub fn main() -> ExitCode {
         _ => (LevelFilter::WARN, LogFormat::Text),
     };
     let _written = start_logging(verbose, usual, format);
-    match run(cli.command, &matches) {
+    let signals = signals.context("cannot catch signals");
+    match signals.and_then(|signals| run(cli.command, &matches, &signals)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             report(&error, verbose);
@@ -69,16 +72,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<Exit> {
-    let signals = Signals::catch().context("cannot catch signals")?;
+fn run(command: Command, matches: &ArgMatches, signals: &Signals) -> anyhow::Result<Exit> {
     match command {
         Command::Completions { shell } => cli::shell::completions(shell),
         Command::Man { folder } => cli::shell::man(&folder),
-        Command::Models(command) => cli::models::run(&command, &signals),
+        Command::Models(command) => cli::models::run(&command, signals),
         Command::NewKey(args) => cli::config::new_key(&args),
         Command::Config(command) => with_gstreamer(|| cli::config::run(&command, matches)),
-        Command::Serve(args) => with_gstreamer(|| cli::serve::run(&args, &signals)),
-        Command::Transcribe(args) => with_gstreamer(|| cli::transcribe::run(args, &signals)),
+        Command::Serve(args) => with_gstreamer(|| cli::serve::run(&args, signals)),
+        Command::Transcribe(args) => with_gstreamer(|| cli::transcribe::run(args, signals)),
     }
 }
 

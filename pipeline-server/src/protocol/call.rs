@@ -33,7 +33,6 @@ pub(crate) struct Call {
     #[schema(value_type = Vec<String>)]
     pub(crate) parties: Vec<&'static str>,
     /// What the caller's side gave along (Twilio's custom parameters).
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) parameters: BTreeMap<String, String>,
 }
 

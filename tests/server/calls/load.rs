@@ -14,7 +14,8 @@ const CALLS: u32 = 30;
 
 #[tokio::test]
 async fn thirty_calls_at_once_are_all_answered_and_leave_nothing_behind() {
-    let (server, calls) = start(&[]);
+    // All of them end at once.
+    let (server, calls) = start(&["--drain-timeout", "120"]);
     let process = format!("/proc/{}", server.id());
     let open = || fs::read_dir(format!("{process}/fd")).unwrap().count();
     let threads = || fs::read_dir(format!("{process}/task")).unwrap().count();

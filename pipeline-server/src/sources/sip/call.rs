@@ -124,7 +124,9 @@ impl Call {
         let end = Instant::now() + door.max_duration;
         let door = door.clone();
         let call = Self { door, dialog, states, session, inlet, ear, local, peer, remote: offer, state, timer, end };
-        call.tell_start();
+        if state == State::Talking {
+            call.tell_start();
+        }
         Ok(call)
     }
 
@@ -229,6 +231,7 @@ impl Call {
         match Remote::read(&body, |codec| self.door.can_decode(codec)) {
             Ok(remote) => {
                 self.follow(remote).await;
+                self.tell_start();
                 Turn::GoesOn
             }
             Err(why) => {
