@@ -11,9 +11,9 @@ set -euo pipefail
 
 rate=8000
 case "${CODEC:=PCMU}" in
-    PCMU) payload=0 decoder='rtppcmudepay ! mulawdec ! spanplc' ;;
-    PCMA) payload=8 decoder='rtppcmadepay ! alawdec ! spanplc' ;;
-    G722) payload=9 decoder='rtpg722depay ! avdec_g722 ! spanplc' ;;
+    PCMU) payload=0 decoder='rtppcmudepay ! mulawdec' ;;
+    PCMA) payload=8 decoder='rtppcmadepay ! alawdec' ;;
+    G722) payload=9 decoder='rtpg722depay ! avdec_g722' ;;
     OPUS) payload=${PAYLOAD:-96} rate=48000 decoder='rtpopusdepay ! opusdec plc=true use-inband-fec=true' ;;
     *) echo "$0: CODEC=$CODEC: it is PCMU, PCMA, G722 or OPUS" >&2; exit 2 ;;
 esac

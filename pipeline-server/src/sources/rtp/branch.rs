@@ -1,5 +1,7 @@
 //! The elements for one codec: `appsrc ! rtpjitterbuffer ! depayloader ! decoder ! concealment`.
 
+use std::ops::RangeInclusive;
+
 use gst::prelude::*;
 
 use super::silence::Silence;
@@ -12,12 +14,33 @@ const JITTER: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// Bytes of packets that may wait to be taken, a few seconds: more is lost.
 const HELD: u64 = 256 * 1024;
 
+/// Conceals what is lost of G.711 and G.722.
+const CONCEALER: &str = "spanplc";
+/// What it is asked to conceal: more than a moment, and no more than what can be made up.
+const CONCEALED: RangeInclusive<gst::ClockTime> =
+    gst::ClockTime::from_mseconds(5)..=gst::ClockTime::from_mseconds(100);
+
 /// See the module.
 pub(super) struct Branch {
     appsrc: gst_app::AppSrc,
     elements: Vec<gst::Element>,
     exit: gst::Pad,
     silence: Silence,
+}
+
+/// Keeps gaps from the concealer that it does not survive: those shorter than a sample, and those before the first audio. The
+/// timestamps still tell of them.
+fn spare(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |pad, info| {
+        let Some(gst::EventView::Gap(gap)) = info.event().map(|event| event.view()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let (_, duration) = gap.get();
+        match duration.is_some_and(|duration| CONCEALED.contains(&duration)) && pad.has_current_caps() {
+            true => gst::PadProbeReturn::Ok,
+            false => gst::PadProbeReturn::Drop,
+        }
+    });
 }
 
 impl Branch {
@@ -40,6 +63,9 @@ impl Branch {
             if *name == "opusdec" {
                 element.set_property("plc", true);
                 element.set_property("use-inband-fec", true);
+            }
+            if *name == CONCEALER {
+                spare(&pad_of(&element, "sink")?);
             }
             elements.push(element);
         }
