@@ -20,6 +20,7 @@ use crate::config::{List, Sources};
 use crate::exit;
 use crate::outputs::Format;
 use crate::protocol::control::Partials;
+use crate::sources;
 use crate::traces::Header;
 
 /// Live transcription with GStreamer and Whisper.
@@ -251,6 +252,9 @@ pub(crate) struct ServeArgs {
     /// Headers for the collector.
     #[arg(long, value_name = "NAME=VALUE,…", default_value = "", hide_default_value = true)]
     pub(crate) otlp_headers: List<Header>,
+
+    #[command(flatten)]
+    pub(crate) doors: sources::Options,
 
     #[command(flatten)]
     pub(crate) element: ElementArgs,

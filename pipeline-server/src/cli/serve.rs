@@ -133,6 +133,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         metrics,
         allowance,
         resumables: resumables.clone(),
+        doors: Arc::new(args.doors.clone()),
     };
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;

@@ -39,6 +39,7 @@ pub(crate) struct Server {
     pub(crate) allowance: Allowance,
     pub(crate) resumables: Arc<Resumables>,
     pub(crate) declared: Arc<Declared>,
+    pub(crate) doors: Arc<doors::Options>,
 }
 
 /// All addresses.

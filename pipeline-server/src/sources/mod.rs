@@ -3,6 +3,7 @@
 
 pub(crate) mod pulled;
 pub(crate) mod rtp;
+pub(crate) mod twilio;
 pub(crate) mod websocket;
 
 use std::sync::Arc;
@@ -13,6 +14,13 @@ use gst::prelude::*;
 
 use crate::http::Server;
 use crate::pipeline::{make, Error, NO_AUDIO};
+
+/// Settings of the doors, those of each in its folder.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) twilio: twilio::Options,
+}
 
 /// The addresses of the doors that are reached over HTTP.
 pub(crate) fn routes() -> Router<Server> {
