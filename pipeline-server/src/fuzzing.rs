@@ -1,4 +1,4 @@
-//! What the fuzz targets run: whatever a client may send over a WebSocket, up to where it goes into a pipeline.
+//! What the fuzz targets run: whatever a client or Twilio may send over a WebSocket, up to where it goes into a pipeline.
 
 use std::io::{self, Cursor, Read, Write};
 use std::sync::LazyLock;
@@ -7,6 +7,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
 use crate::protocol::control::{Configure, Control};
+pub use crate::sources::twilio::fuzzing::twilio;
 pub use crate::sources::websocket::fuzzing::websocket;
 
 /// Bytes of a message at most.
