@@ -24,9 +24,7 @@ pub(crate) struct Options {
 
 /// The addresses of the doors that are reached over HTTP.
 pub(crate) fn routes() -> Router<Server> {
-    Router::new()
-        .route("/ws/transcribe", any(websocket::transcribe))
-        .route("/twilio/stream", any(twilio::stream))
+    Router::new().route("/ws/transcribe", any(websocket::transcribe)).route("/twilio/stream", any(twilio::stream))
 }
 
 /// Audio that is transcribed by itself: one speaker, one side of a call.

@@ -100,7 +100,10 @@ async fn at_the_pace_of_speech_it_is_the_same() {
     words_are_right(&caller.text(), &of_party(&messages, "inbound"), ERRORS);
     times_are_right(&caller, &of_party(&messages, "inbound"));
     words_are_right(&called.text(), &of_party(&messages, "outbound"), ERRORS);
-    times_are_right(&Composition::new().silence(3.0).clip(named("librivox-sense-0930")), &of_party(&messages, "outbound"));
+    times_are_right(
+        &Composition::new().silence(3.0).clip(named("librivox-sense-0930")),
+        &of_party(&messages, "outbound"),
+    );
     assert_is_in_order(&messages);
     assert!(messages.iter().any(|message| message["type"] == "partial"), "nothing is told before the finals");
 }
@@ -125,7 +128,8 @@ async fn frames_that_are_mixed_up_on_the_way_are_put_in_order() {
 async fn a_call_may_say_how_it_is_to_be_heard() {
     let server = Server::start(&[]);
     let said = Composition::new().silence(0.5).clip(named("librivox-sense-0920")).silence(0.5);
-    let parameters = json!({ "partials": "none", "initial_prompt": "Sense and Sensibility.", "min_silence_ms": "soon" });
+    let parameters =
+        json!({ "partials": "none", "initial_prompt": "Sense and Sensibility.", "min_silence_ms": "soon" });
     let mut stream = Stream::begin(&server, &["inbound"], parameters).await;
     let mut log = watch(&server).await;
     stream.speak(&frames("inbound", 0, &said)).await;
@@ -135,7 +139,10 @@ async fn a_call_may_say_how_it_is_to_be_heard() {
     assert!(!messages.iter().any(|message| message["type"] == "partial"), "{messages:#?}");
     // What can't be set is told, and the call is heard all the same.
     let error = one(&messages, "error");
-    assert_eq!((&error["problem"]["type"], &error["fatal"]), (&json!("urn:pipeline-server:problem:invalid-setting"), &json!(false)));
+    assert_eq!(
+        (&error["problem"]["type"], &error["fatal"]),
+        (&json!("urn:pipeline-server:problem:invalid-setting"), &json!(false))
+    );
     assert!(error["problem"]["detail"].as_str().unwrap().contains("min_silence_ms"), "{error}");
 }
 

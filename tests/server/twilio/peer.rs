@@ -172,7 +172,8 @@ impl Stream {
         let chunk = &mut self.chunks[usize::from(*track == "outbound")];
         *chunk += 1;
         let (chunk, timestamp) = (chunk.to_string(), at.to_string());
-        let media = json!({ "track": track, "chunk": chunk, "timestamp": timestamp, "payload": STANDARD.encode(payload) });
+        let media =
+            json!({ "track": track, "chunk": chunk, "timestamp": timestamp, "payload": STANDARD.encode(payload) });
         (self.number, media)
     }
 

@@ -82,10 +82,9 @@ async fn a_message_that_is_not_understood_is_told_and_no_more() {
 #[tokio::test]
 async fn what_is_none_of_twilios_ends_the_call() {
     let server = Server::start(&[]);
-    for (disturbance, kind, code) in [
-        ("hello", "invalid-message", 1007),
-        (&*"x".repeat(100_000), "message-too-large", 1009),
-    ] {
+    for (disturbance, kind, code) in
+        [("hello", "invalid-message", 1007), (&*"x".repeat(100_000), "message-too-large", 1009)]
+    {
         let (messages, closed) = disturbed(&server, async |stream| stream.text(disturbance).await, true).await;
         assert_eq!((problem(&messages).0, closed), (kind, code));
         assert_eq!(messages.last().unwrap()["reason"], "invalid_input");

@@ -39,8 +39,7 @@ async fn only_who_signs_with_the_token_is_let_in() {
 #[tokio::test]
 async fn behind_a_proxy_the_address_is_the_public_one() {
     let tokens = format!("0000,{TOKEN}");
-    let server =
-        Server::start(&["--twilio-auth-token", &tokens, "--public-url", "https://speech.example.org/voice"]);
+    let server = Server::start(&["--twilio-auth-token", &tokens, "--public-url", "https://speech.example.org/voice"]);
     let public = "wss://speech.example.org/voice/twilio/stream";
     for token in ["0000", TOKEN] {
         Stream::request(&server, &[(HEADER, &signature(token, public))]).await.unwrap();

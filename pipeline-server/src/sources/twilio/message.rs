@@ -254,10 +254,12 @@ mod tests {
         let Message { number: Some(3), event: Event::Media(media) } = parse(MEDIA).unwrap() else { panic!("no media") };
         assert_eq!((media.track.as_str(), media.timestamp), ("outbound", Some(5)));
         assert_eq!(media.payload, [0x9e, 0x8f, 0x89, 0x86, 0x86, 0x89, 0x8e, 0x9c]);
-        let dtmf = r#"{"event":"dtmf","streamSid":"MZ0","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"1"}}"#;
+        let dtmf =
+            r#"{"event":"dtmf","streamSid":"MZ0","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"1"}}"#;
         let Event::Dtmf(dtmf) = event(dtmf) else { panic!("no dtmf") };
         assert_eq!((Party::of_track(&dtmf.track), dtmf.key()), (Some(Party::Inbound), Some('1')));
-        let stop = r#"{"event":"stop","sequenceNumber":"5","stop":{"accountSid":"AC0","callSid":"CA0"},"streamSid":"MZ0"}"#;
+        let stop =
+            r#"{"event":"stop","sequenceNumber":"5","stop":{"accountSid":"AC0","callSid":"CA0"},"streamSid":"MZ0"}"#;
         assert_eq!(parse(stop).unwrap(), Message { number: Some(5), event: Event::Stop });
         let mark = r#"{"event":"mark","sequenceNumber":"4","streamSid":"MZ0","mark":{"name":"my label"}}"#;
         assert_eq!(parse(mark).unwrap(), Message { number: Some(4), event: Event::Other });
@@ -266,7 +268,8 @@ mod tests {
 
     #[test]
     fn numbers_may_be_numbers() {
-        let Event::Media(media) = event(r#"{"event":"media","media":{"track":"inbound","timestamp":20,"payload":"/w"}}"#)
+        let Event::Media(media) =
+            event(r#"{"event":"media","media":{"track":"inbound","timestamp":20,"payload":"/w"}}"#)
         else {
             panic!("no media")
         };

@@ -85,7 +85,8 @@ fn admit(server: &Server, peer: SocketAddr, uri: &Uri, headers: &HeaderMap) -> R
         // What a proxy hands on is from elsewhere, wherever the proxy is.
         let proxied = FORWARDED.iter().any(|name| headers.contains_key(*name));
         if !server.access.is_private() || proxied {
-            let detail = "this address is for Twilio's Media Streams, and closed until the server has --twilio-auth-token";
+            let detail =
+                "this address is for Twilio's Media Streams, and closed until the server has --twilio-auth-token";
             return Err(Problem::new(Kind::NotFound, detail));
         }
         return server.access.admit(headers, peer, None);
