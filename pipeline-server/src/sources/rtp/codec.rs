@@ -84,6 +84,8 @@ impl Format {
 
 #[cfg(test)]
 mod tests {
+    use gst::prelude::*;
+
     use super::*;
 
     #[test]

@@ -281,7 +281,7 @@ mod tests {
         for (text, named) in [
             ("", "EOF"),
             ("hello", "expected"),
-            ("[]", "event"),
+            ("[]", "invalid"),
             (r#"{"event":1}"#, "string"),
             (r#"{"event":"media"}"#, "media"),
             (r#"{"event":"media","media":{"track":"inbound"}}"#, "payload"),
