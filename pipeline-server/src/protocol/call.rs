@@ -34,6 +34,7 @@ pub(crate) struct Call {
     pub(crate) parties: Vec<&'static str>,
     /// What the caller's side gave along (Twilio's custom parameters).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
     pub(crate) parameters: BTreeMap<String, String>,
 }
 

@@ -8,8 +8,8 @@ use serde_json::{json, Value};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::peer::{frames, of_party, one, together, view, watch, Stream, CALL};
-use crate::support::http::{metric_becomes, request};
+use super::peer::{frames, nobody_is_left, of_party, one, together, view, watch, Stream, CALL};
+use crate::support::http::metric;
 use crate::support::server::Server;
 use crate::support::verdict::{finals, times_are_right, words_are_right};
 use crate::support::{within, workspace};
@@ -81,8 +81,8 @@ async fn both_parties_have_their_transcripts_in_the_order_of_speech() {
     let seconds = closed["totals"]["audio_seconds"].as_f64().unwrap();
     let longest = caller.seconds().max(called.seconds());
     assert!((seconds - longest).abs() < 0.05, "{seconds} of {longest}: something was lost");
-    metric_becomes(&server, "pipeline_server_sessions{source=\"twilio\"}", 0.0).await;
-    assert_eq!(request(&server, "GET", "/v1/sessions").await.body, "[]");
+    nobody_is_left(&server).await;
+    assert_eq!(metric(&server, "pipeline_server_sessions{source=\"twilio\"}").await, 0.0);
 }
 
 #[tokio::test]

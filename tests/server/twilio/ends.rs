@@ -3,7 +3,7 @@
 use e2e_tests::clips::{named, Composition};
 use serde_json::{json, Value};
 
-use super::peer::{frames, one, seconds, watch, Stream};
+use super::peer::{frames, nobody_is_left, one, seconds, watch, Stream};
 use crate::support::client::Receiver;
 use crate::support::http::metric_becomes;
 use crate::support::server::Server;
@@ -38,8 +38,8 @@ async fn when_the_connection_breaks_off_what_was_said_is_heard() {
         let (stream, mut log) = speaking(&server).await;
         stream.vanish();
         assert_ends(&log.rest().await, "failed", "client_gone");
+        nobody_is_left(&server).await;
     }
-    metric_becomes(&server, "pipeline_server_sessions{source=\"twilio\"}", 0.0).await;
     // And there is a place.
     let (stream, _log) = speaking(&server).await;
     stream.stop().await;
@@ -79,8 +79,9 @@ async fn a_call_takes_as_many_places_as_it_has_tracks() {
     let both = Stream::begin(&server, &["inbound", "outbound"], json!({})).await;
     let refusal = Stream::refusal(&server, &[]).await;
     refusal.problem("too-many-sessions", 503);
+    watch(&server).await;
     drop(both);
-    metric_becomes(&server, "pipeline_server_sessions{source=\"twilio\"}", 0.0).await;
+    nobody_is_left(&server).await;
     // One track gives the place of the other back.
     let one = Stream::begin(&server, &["inbound"], json!({})).await;
     watch(&server).await;
