@@ -140,7 +140,7 @@ mod tests {
             let mut ends = [0, 0];
             for (track, at, length) in frames {
                 let (silence, start) = timeline.place(track, at, length);
-                for Silence { track, start, length } in silence {
+                if let Some(Silence { track, start, length }) = silence {
                     prop_assert_eq!(start, ends[track]);
                     ends[track] += length;
                 }
