@@ -20,10 +20,13 @@ cd "$root"
 TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-for target in ggml safetensors ctranslate2 control websocket sip; do
+for target in ggml safetensors ctranslate2 control websocket sip twilio; do
     say "fuzzing $target for $seconds s"
     words=()
-    case $target in control | websocket) words=(-dict=fuzz/websocket.dict) ;; sip) words=(-dict=fuzz/sip.dict) ;; esac
+    case $target in
+        control | websocket) words=(-dict=fuzz/websocket.dict) ;;
+        sip | twilio) words=(-dict=fuzz/$target.dict) ;;
+    esac
     cargo fuzz run --sanitizer none "$target" -- -max_total_time="$seconds" -max_len=4096 -timeout=10 \
         -rss_limit_mb=1024 "${words[@]}" \
         || die "$target failed" "The input that does it is below fuzz/artifacts/$target; cargo fuzz run $target FILE repeats it."

@@ -1,4 +1,5 @@
-//! What the fuzz targets run: whatever a client may send over a WebSocket or a caller by SIP, up to where it goes into a pipeline.
+//! What the fuzz targets run: whatever a client or Twilio may send over a WebSocket, or a caller by SIP, up to where it goes into a
+//! pipeline.
 
 use std::io::{self, Cursor, Read, Write};
 use std::sync::LazyLock;
@@ -8,6 +9,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::protocol::control::{Configure, Control};
 pub use crate::sources::sip::fuzzing::sip;
+pub use crate::sources::twilio::fuzzing::twilio;
 pub use crate::sources::websocket::fuzzing::websocket;
 
 /// Bytes of a message at most.

@@ -27,3 +27,4 @@ mod support;
 mod tls;
 mod traces;
 mod transcripts;
+mod twilio;

@@ -45,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) rate: u32,
     /// How long a token is good for.
     pub(crate) token_lifetime: Duration,
+    /// Whether only this machine reaches the server.
+    pub(crate) local: bool,
 }
 
 /// See the module.
@@ -63,17 +65,28 @@ impl Access {
 
     /// Who wants a session, from `peer`'s connection; `token` is what the address brought.
     pub(crate) fn admit(&self, headers: &HeaderMap, peer: SocketAddr, token: Option<&str>) -> Result<Client, Problem> {
-        let ip = address::of(headers, peer.ip(), &self.rules.trusted_proxies);
-        if !self.rate.lock().unwrap_or_else(PoisonError::into_inner).allows(ip, Instant::now()) {
-            let detail = format!("more than {} connections a minute from your address", self.rules.rate);
-            return Err(Problem::new(Kind::TooManyRequests, detail));
-        }
+        let ip = self.count(headers, peer)?;
         origin::check(headers, &self.rules.origins).map_err(|detail| Problem::new(Kind::ForeignOrigin, detail))?;
         let key = match token {
             Some(token) if !self.rules.keys.is_empty() => Some(self.of_token(token)?),
             _ => self.key(headers)?,
         };
         Ok(Client { ip: Some(ip), key })
+    }
+
+    /// The address that a request counts for, unless it comes too often from there.
+    pub(crate) fn count(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<IpAddr, Problem> {
+        let ip = address::of(headers, peer.ip(), &self.rules.trusted_proxies);
+        if self.rate.lock().unwrap_or_else(PoisonError::into_inner).allows(ip, Instant::now()) {
+            return Ok(ip);
+        }
+        let detail = format!("more than {} connections a minute from your address", self.rules.rate);
+        Err(Problem::new(Kind::TooManyRequests, detail))
+    }
+
+    /// Whether whoever reaches the server is trusted: only programs of this machine do, and none of them needs a key.
+    pub(crate) fn is_private(&self) -> bool {
+        self.rules.local && self.rules.keys.is_empty()
     }
 
     /// The name of the key that a request shows; none where there are no keys.

@@ -120,6 +120,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         trusted_proxies: args.trusted_proxies.0.clone(),
         rate: args.max_rate,
         token_lifetime: Duration::from_secs(args.token_lifetime),
+        local: args.listen.ip().is_loopback(),
     })
     .context("the system gives no random numbers")?;
     let access = Arc::new(access);

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     TooManyRequests,
     /// No key or token, or a wrong one.
     Unauthorized,
+    /// No signature, or a wrong one.
+    BadSignature,
     /// A web page from elsewhere.
     ForeignOrigin,
     /// The session that a client wants to come back to is not there, or messages of it are gone.
@@ -63,7 +65,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::InvalidParameter,
         Self::InvalidAudio,
         Self::InvalidMessage,
@@ -79,6 +81,7 @@ impl Kind {
         Self::TooManyOfClient,
         Self::TooManyRequests,
         Self::Unauthorized,
+        Self::BadSignature,
         Self::ForeignOrigin,
         Self::NotResumable,
         Self::SlowReader,
@@ -111,6 +114,7 @@ impl Kind {
             Self::TooManyOfClient => ("too-many-of-client", 429, "You have as many sessions as you may"),
             Self::TooManyRequests => ("too-many-requests", 429, "You come too often"),
             Self::Unauthorized => ("unauthorized", 401, "A key or token is needed"),
+            Self::BadSignature => ("bad-signature", 403, "The signature is missing or wrong"),
             Self::ForeignOrigin => ("foreign-origin", 403, "Pages from there may not connect"),
             Self::NotResumable => ("not-resumable", 410, "The session cannot be resumed"),
             Self::SlowReader => ("slow-reader", 408, "Results are not being read"),

@@ -230,6 +230,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Gives back what it has beyond so many tracks.
+    pub(crate) fn keep(&mut self, tracks: usize) {
+        let given = self.tracks.saturating_sub(tracks);
+        self.tracks -= given;
+        if let Some(taken) = self.sessions.inner().places.get_mut(&self.id) {
+            taken.tracks = self.tracks;
+        }
+        self.sessions.taken.send_modify(|taken| *taken -= given);
+    }
+
     pub(super) fn id(&self) -> Uuid {
         self.id
     }

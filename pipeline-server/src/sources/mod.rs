@@ -59,7 +59,7 @@ impl Open {
 
 /// The addresses of the doors that are reached over HTTP.
 pub(crate) fn routes() -> Router<Server> {
-    Router::new().route("/ws/transcribe", any(websocket::transcribe))
+    Router::new().route("/ws/transcribe", any(websocket::transcribe)).route("/twilio/stream", any(twilio::stream))
 }
 
 /// Audio that is transcribed by itself: one speaker, one side of a call.

@@ -4,5 +4,6 @@ mod burned_in;
 mod files;
 mod live;
 mod microphone;
+mod mulaw;
 mod two_languages;
 mod usage;
