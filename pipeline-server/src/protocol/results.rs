@@ -112,8 +112,8 @@ pub(crate) struct SpeechStart {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (cameras by RTCP
+    /// sender reports, HLS by `PROGRAM-DATE-TIME`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) captured_at: Option<String>,
     /// Number of the utterance in its channel, from 0.
@@ -130,8 +130,8 @@ pub(crate) struct PartialResult {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (cameras by RTCP
+    /// sender reports, HLS by `PROGRAM-DATE-TIME`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) captured_at: Option<String>,
     /// The text.
@@ -147,8 +147,8 @@ pub(crate) struct SpeechEnd {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (cameras by RTCP
+    /// sender reports, HLS by `PROGRAM-DATE-TIME`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) captured_at: Option<String>,
     /// The utterance.
@@ -167,8 +167,8 @@ pub(crate) struct FinalResult {
     /// The channel, from 0; only where each is transcribed by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<u32>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (cameras by RTCP
+    /// sender reports, HLS by `PROGRAM-DATE-TIME`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) captured_at: Option<String>,
     /// The text.
@@ -203,7 +203,7 @@ pub(crate) struct StatusReport {
     /// Why there is no connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fault: Option<FaultKind>,
-    /// The same for people.
+    /// The same for people, or why there is no session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
@@ -216,7 +216,7 @@ pub(crate) enum SourceState {
     Connecting,
     /// Audio comes.
     Streaming,
-    /// There is no connection, and there will be another attempt.
+    /// There is no connection, or no session, and there will be another attempt.
     Waiting,
     /// There is no connection and there won't be another attempt: something has to be changed.
     Failed,
@@ -232,6 +232,11 @@ impl SourceStatus {
 }
 
 impl StatusReport {
+    /// A state that has nothing to do with a connection.
+    pub(crate) fn without_fault(status: SourceState, detail: String) -> Self {
+        Self { status, attempt: None, retry_in_seconds: None, fault: None, detail: Some(detail) }
+    }
+
     /// Of what the supervisor says.
     pub(crate) fn new(status: &Status) -> Self {
         let plain = |status| Self { status, attempt: None, retry_in_seconds: None, fault: None, detail: None };
