@@ -14,7 +14,7 @@ const SESSIONS: &str = "pipeline_server_sessions{source=\"websocket\"}";
 const AUDIO: &str = "pipeline_server_audio_seconds_total{source=\"websocket\"}";
 
 /// What a process may have of address space, beyond what it has now; without an amount, as much as it likes.
-pub(crate) fn limit_memory(process: u32, more: Option<u64>) {
+fn limit_memory(process: u32, more: Option<u64>) {
     let pages = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
     let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
     let limit = more.map_or(libc::RLIM_INFINITY, |more| pages * 4096 + more);

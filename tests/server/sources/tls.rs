@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::version::TLS12;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
@@ -59,7 +60,8 @@ async fn a_camera_with_a_certificate_of_its_own_is_taken_by_its_fingerprint_only
 async fn encrypt(files: &Files, port: u16) -> u16 {
     let certificate = CertificateDer::from_pem_file(files.certificate()).unwrap();
     let config = ServerConfig::builder_with_provider(default_provider().into())
-        .with_safe_default_protocol_versions()
+        // Newer ones librtmp does not get along with.
+        .with_protocol_versions(&[&TLS12])
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], PrivateKeyDer::from_pem_file(files.key()).unwrap())
