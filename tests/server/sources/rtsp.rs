@@ -103,6 +103,26 @@ async fn captions_go_on_when_a_camera_comes_back_twice() {
     assert_eq!(rest.last().unwrap()["complete"], true, "{rest:?}");
 }
 
+#[tokio::test]
+async fn a_hiccup_tears_no_words_apart() {
+    let said = two_sentences();
+    let camera = Camera::start(&said.samples);
+    let server = Server::start(&["--partials", "none"]);
+    let view = declare(&server, at("door", &camera.url("aac"))).await;
+    let mut receiver = subscribe(&server, view["session_id"].as_str().unwrap(), 0).await;
+    let mut messages = Vec::new();
+    for _ in 0..2 {
+        receiver.next_of("speech_start").await;
+        // In the midst of the sentence nothing comes for a while, and then all of it.
+        camera.signal(libc::SIGSTOP);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        camera.signal(libc::SIGCONT);
+        messages.push(receiver.next_of("final").await);
+    }
+    words_are_right(&said.text(), &messages, 5.0);
+    times_are_right(&said, &messages);
+}
+
 /// A program, and the lines that it writes; it is ended with them.
 fn lines(program: &str, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut command = Command::new(program);

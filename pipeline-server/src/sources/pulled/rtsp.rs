@@ -50,6 +50,9 @@ impl Connect for Camera {
         };
         source.set_property_from_str("protocols", transport);
         source.set_property("latency", LATENCY);
+        // The camera's own times, whenever packets arrive: otherwise each hiccup of more than a second moves what comes behind it,
+        // and words are torn apart.
+        source.set_property_from_str("buffer-mode", "none");
         source.set_property("tcp-timeout", PATIENCE);
         source.set_property("timeout", PATIENCE);
         source.set_property("add-reference-timestamp-meta", true);
