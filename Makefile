@@ -64,9 +64,9 @@ bench: build ## Measure speed, latency, accuracy and capacity on this machine, a
 bench-server: build ## Measure the server with 1, 8 and 32 clients that speak at the same time (5 minutes)
 	$(CARGO) run --release -p e2e-tests --bin bench -- --only server
 
-soak: build setup-tests ## Run hours of audio through elements, thousands of sessions and of clients, and watch memory
+soak: build setup-tests ## Run hours of audio through elements and from cameras, thousands of sessions and of clients, and watch memory
 	$(CARGO) run --release -p e2e-tests --bin soak
-	$(CARGO) test --release -p e2e-tests --test server -- --ignored --nocapture a_long_storm
+	$(CARGO) test --release -p e2e-tests --test server -- --ignored --nocapture --test-threads 1 a_long_storm soak::
 
 install: build ## Install into PREFIX (/usr/local), DESTDIR honoured
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh install

@@ -39,10 +39,11 @@ test_packages=(
     'openssl|makes certificates'
     'python3-gi|the camera of the tests is a Python program'
     'gir1.2-gst-rtsp-server-1.0|the camera: an RTSP server with AAC, Opus and G.711'
-    'ffmpeg|sends SRT and RTMP streams'
     'baresip-core|a telephone'
     'sip-tester|SIPp: calls by scenarios, many at once'
     'kamailio|a PBX: registrar and proxy'
+    'ffmpeg|sends SRT, RTMP, HLS and Icecast streams'
+    'icecast2|internet radio'
 )
 
 installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

@@ -66,6 +66,7 @@ pub(crate) struct Metrics {
     closed: Family<End, Counter>,
     audio: Family<Source, Counter<f64, AtomicU64>>,
     streaming: Family<Name, Gauge>,
+    reopened: Family<Name, Counter>,
     connections: Family<Source, Counter>,
     faults: Family<SourceFault, Counter>,
     finals: Counter,
@@ -108,6 +109,7 @@ impl Metrics {
             closed: Family::default(),
             audio: Family::default(),
             streaming: Family::default(),
+            reopened: Family::default(),
             connections: Family::default(),
             faults: Family::default(),
             finals: Counter::default(),
@@ -136,6 +138,8 @@ impl Metrics {
         registry.register_with_unit("audio", "Audio that came in", Unit::Seconds, self.audio.clone());
         let help = "Whether audio comes from a declared source, by its name";
         registry.register("source_streaming", help, self.streaming.clone());
+        let help = "Sessions of a declared source that were opened because the one before had ended by itself";
+        registry.register("source_sessions_reopened", help, self.reopened.clone());
         registry.register("source_connections", "Connections from which audio came", self.connections.clone());
         registry.register("source_faults", "Connections that were lost or could not be made", self.faults.clone());
         registry.register("finals", "Finals that hold words", self.finals.clone());
@@ -206,9 +210,21 @@ impl Metrics {
         }
     }
 
+    /// The session of a declared source is over.
+    pub(crate) fn source_ended(&self, name: &str) {
+        self.streaming.get_or_create(&Name { name: name.to_owned() }).set(0);
+    }
+
+    /// A declared source has a new session.
+    pub(crate) fn source_reopened(&self, name: &str) {
+        self.reopened.get_or_create(&Name { name: name.to_owned() }).inc();
+    }
+
     /// A declared source is gone.
     pub(crate) fn forget_source(&self, name: &str) {
-        self.streaming.remove(&Name { name: name.to_owned() });
+        let name = Name { name: name.to_owned() };
+        self.streaming.remove(&name);
+        self.reopened.remove(&name);
     }
 
     /// A final came, so long after the end of its utterance.

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """A camera for the tests: RTSP with moving pictures and speech, over and over, in several codecs.
 
-    camera.py PORT SPEECH [USER:PASSWORD]
+    camera.py PORT SPEECH [USER:PASSWORD [CERTIFICATE]]
 
-SPEECH is raw audio, mono, 16 bits, 16 kHz. PORT 0 takes any that is free. Standard output tells, an object a line: the port,
+SPEECH is raw audio, mono, 16 bits, 16 kHz. With CERTIFICATE, a PEM file with its key in it, it speaks TLS. PORT 0 takes any that is free. Standard output tells, an object a line: the port,
 and of each stream when its first sample was captured (seconds since 1970), so that a test knows what was said when.
 Ends by a signal; SIGKILL is a camera that loses power, SIGSTOP one that hangs.
 """
@@ -16,7 +16,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 PICTURE = "videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120,framerate=5/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26"
 SPEECH = (
@@ -92,6 +92,8 @@ def main():
         auth = GstRtspServer.RTSPAuth()
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "viewer")
+        if len(sys.argv) > 4:
+            auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(sys.argv[4]))
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
         server.set_auth(auth)
     server.attach(None)

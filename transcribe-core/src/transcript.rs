@@ -135,6 +135,15 @@ impl Event {
         })
     }
 
+    /// When its utterance began, seconds.
+    pub fn start(&self) -> f64 {
+        match self {
+            Self::SpeechStart { start, .. } | Self::SpeechEnd { start, .. } => *start,
+            Self::Partial(partial) => partial.start,
+            Self::Final(last) => last.start,
+        }
+    }
+
     /// Number of the utterance it belongs to.
     pub fn utterance(&self) -> u64 {
         match self {

@@ -168,8 +168,8 @@ struct Scribe<'a> {
 }
 
 impl Observer for Scribe<'_> {
-    fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.output.event(event, self.target)?;
+    fn event(&mut self, event: &Event, captured_at: Option<&str>) -> io::Result<()> {
+        self.output.event_of_day(event, captured_at, self.target)?;
         self.target.flush()
     }
 

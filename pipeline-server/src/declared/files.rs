@@ -34,6 +34,7 @@ pub(crate) enum FileKind {
 }
 
 /// The files of a source.
+#[derive(Clone)]
 pub(super) struct Files {
     folder: PathBuf,
     name: String,

@@ -1,17 +1,17 @@
 //! What a declared source is: as it is written in settings and requests, and as it is shown.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::files::FileKind;
+use super::Entry;
 use crate::protocol::control::Configure;
 use crate::protocol::problem::Problem;
-use crate::protocol::results::StatusReport;
-use crate::session::Session;
-use crate::sources::pulled::{Address, Protocol, Stream, Transport};
+use crate::protocol::results::{SourceState, StatusReport};
+use crate::session::{Reason, State};
+use crate::sources::pulled::{Address, Fingerprint, Protocol, Stream, Transport};
 
 /// Letters of a name at most.
 const LONGEST_NAME: usize = 64;
@@ -42,7 +42,11 @@ pub(crate) struct SourceSpec {
     /// Whether its end is a loss, so that it is connected anew. RTSP, SRT and RTMP are live, and of HTTP what has no length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) live: Option<bool>,
-    /// Seconds without new audio after which it is connected anew; 10 by default.
+    /// Of `rtsps://`: the SHA-256 of a certificate that is taken though no authority vouches for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^([0-9A-Fa-f]{2}:?){32}$")]
+    pub(crate) certificate_sha256: Option<Fingerprint>,
+    /// Seconds without new audio after which it is connected anew; 10 by default, 30 for playlists (`.m3u8`).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "stall_timeout")]
     #[schema(minimum = 1, maximum = 3600)]
     pub(crate) stall_timeout_seconds: Option<u64>,
@@ -82,9 +86,11 @@ pub(crate) struct SourceView {
     /// Seconds since its first audio, up to its latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_seconds: Option<f64>,
-    /// Why it has no session.
+    /// Why it has no session, or what the latest one ended for.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
+    /// Sessions that were opened because the one before had ended by itself; each has a `session_id` of its own.
+    reopened: u64,
     transport: Transport,
     audio_track: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +117,7 @@ impl SourceSpec {
         stream.audio_track = self.audio_track;
         stream.channel = self.channel;
         stream.live = self.live;
+        stream.certificate = self.certificate_sha256;
         if let Some(seconds) = self.stall_timeout_seconds {
             stream.policy.stall_timeout = Duration::from_secs(seconds);
         }
@@ -120,22 +127,47 @@ impl SourceSpec {
 
 impl SourceView {
     /// Of what was declared.
-    pub(super) fn new(name: &str, spec: &SourceSpec, origin: Origin, session: &Result<Arc<Session>, Problem>) -> Self {
+    pub(super) fn new(name: &str, entry: &Entry) -> Self {
+        let Entry { spec, session, .. } = entry;
         let there = session.as_ref().ok();
+        let problem = problem(entry);
         Self {
             name: name.to_owned(),
             url: spec.url.to_string(),
-            declared_by: origin,
+            declared_by: entry.origin,
             session_id: there.map(|session| session.id().to_string()),
-            state: there.and_then(|session| session.status()).as_ref().map(StatusReport::new),
+            state: state(entry, problem.as_ref()),
             stream_seconds: there.map(|session| session.heard()),
-            problem: session.as_ref().err().cloned(),
+            problem,
+            reopened: entry.reopened,
             transport: spec.transport,
             audio_track: spec.audio_track,
             channel: spec.channel,
             files: spec.files.clone(),
             settings: spec.settings.clone(),
         }
+    }
+}
+
+/// What is wrong with it, if anything is.
+fn problem(Entry { session, waiting, .. }: &Entry) -> Option<Problem> {
+    match (waiting, session) {
+        (Some(waiting), _) => Some(waiting.problem.clone()),
+        (None, Ok(session)) => session.problem(),
+        (None, Err(problem)) => Some(problem.clone()),
+    }
+}
+
+/// How it is: without a session, what comes of that; otherwise what the session says of the connection.
+fn state(Entry { session, waiting, .. }: &Entry, problem: Option<&Problem>) -> Option<StatusReport> {
+    if let Some(waiting) = waiting {
+        return Some(waiting.report(Instant::now()));
+    }
+    let over = session.as_ref().map_or(true, |session| session.state() == State::Closed(Reason::InvalidInput));
+    match (problem, session) {
+        (Some(problem), _) if over => Some(StatusReport::without_fault(SourceState::Failed, problem.detail.clone())),
+        (_, Ok(session)) => session.status().as_ref().map(StatusReport::new),
+        (_, Err(_)) => None,
     }
 }
 
@@ -193,7 +225,8 @@ mod tests {
     fn what_is_shown_has_no_secrets() {
         let spec = read(r#"{"name":"door","url":"rtsp://viewer:s3cret@camera/live?key=s3cret"}"#).unwrap();
         let problem = Err(Problem::new(crate::protocol::problem::Kind::NotReady, "later"));
-        let view = SourceView::new("door", &spec, Origin::Api, &problem);
+        let entry = Entry::new(spec.clone(), Origin::Api, crate::access::Client::default(), &problem);
+        let view = SourceView::new("door", &entry);
         let shown = serde_json::to_string(&view).unwrap() + &format!("{spec:?}");
         assert!(!shown.contains("s3cret") && shown.contains("rtsp://***@camera/live?***"), "{shown}");
     }
@@ -208,6 +241,7 @@ mod tests {
             (r#"{"url":"rtsp://a","nme":"x"}"#, "nme"),
             (r#"{"url":"rtsp://a","transport":"pigeon"}"#, "pigeon"),
             (r#"{"url":"rtsp://a","stall_timeout_seconds":0}"#, "stall_timeout_seconds"),
+            (r#"{"url":"rtsps://a","certificate_sha256":"00"}"#, "certificate_sha256"),
             (r#"{"url":"rtsp://a","files":["doc"]}"#, "doc"),
             (r#"{"url":"rtsp://a","settings":{"model":"large"}}"#, "model"),
         ] {

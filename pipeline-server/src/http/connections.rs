@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::crowd::Crowd;
+use super::pulse::Pulse;
 use crate::tls::Tls;
 
 /// Connections at once; the others wait in the system's queue. Sessions are not among them.
@@ -27,6 +28,8 @@ const BACKLOG: u32 = 1_024;
 /// So many times the time for a request's head, a connection may last that does not become a session: after that, its client
 /// does not read what it asked for.
 const REQUESTS: u32 = 6;
+/// A response that goes on for ever has signs of life in it; a client that takes none for so long does not read.
+const WITHOUT_PULSE: Duration = Duration::from_secs(60);
 /// Bytes that wait in the system for a client to read them. Results are small: what a client does not read should be
 /// noticed here, where the choice is what to leave out.
 const SEND_BUFFER: u32 = 64 * 1024;
@@ -99,16 +102,26 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = TowerToHyperService::new(self.router.clone().layer(Extension(ConnectInfo(peer))));
+        let pulse = Pulse::default();
+        let router = self.router.clone().layer(Extension(ConnectInfo(peer))).layer(Extension(pulse.clone()));
+        let service = TowerToHyperService::new(router);
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.patience)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        match tokio::time::timeout(REQUESTS * self.patience, served).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection ended early"),
-            Err(_) => tracing::debug!(%peer, "a connection lasted too long"),
+        let (mut served, mut limit) = (std::pin::pin!(served), REQUESTS * self.patience);
+        loop {
+            match tokio::time::timeout(limit, served.as_mut()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection ended early"),
+                Err(_) if pulse.take() => {
+                    limit = WITHOUT_PULSE;
+                    continue;
+                }
+                Err(_) => tracing::debug!(%peer, "a connection lasted too long"),
+            }
+            return;
         }
     }
 }

@@ -9,7 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::{self, CloseFrame, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::Extension;
 use futures_util::stream::{self, Stream};
@@ -17,6 +17,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::pulse::Pulse;
 use super::Server;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{ErrorMessage, Message};
@@ -60,6 +61,7 @@ pub(super) struct Params {
 pub(super) async fn events(
     State(server): State<Server>,
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    Extension(pulse): Extension<Pulse>,
     Path(id): Path<String>,
     params: Result<Query<Params>, QueryRejection>,
     request: Request,
@@ -84,7 +86,7 @@ pub(super) async fn events(
         let upgrade = upgrade.map_err(|error| Problem::new(Kind::NotAWebSocket, error.body_text()))?;
         return Ok(upgrade.on_upgrade(move |socket| over_websocket(socket, reader)));
     }
-    Ok(Sse::new(as_events(reader)).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
+    Ok(Sse::new(as_events(reader, pulse)).into_response())
 }
 
 fn find(server: &Server, id: &str, key: Option<&str>) -> Result<Told, Problem> {
@@ -150,9 +152,13 @@ fn missed(seq: u64, detail: &str) -> Message {
     Message::Error(ErrorMessage { seq, problem: Problem::new(Kind::SlowReader, detail), fatal: false })
 }
 
-fn as_events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(reader, |mut reader| async move {
-        let message = reader.next().await?;
+fn as_events(reader: Reader, pulse: Pulse) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((reader, pulse), |(mut reader, pulse)| async move {
+        pulse.beat();
+        let Ok(message) = tokio::time::timeout(ALIVE, reader.next()).await else {
+            return Some((Ok(Event::default().comment("alive")), (reader, pulse)));
+        };
+        let message = message?;
         // Plain structs with string keys: nothing in them can fail to serialise.
         let json = serde_json::to_value(&message).unwrap_or_default();
         let mut event = Event::default().event(json["type"].as_str().unwrap_or_default());
@@ -160,7 +166,7 @@ fn as_events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
         if !is_private(&message) {
             event = event.id(json["seq"].to_string());
         }
-        Some((Ok(event.data(json.to_string())), reader))
+        Some((Ok(event.data(json.to_string())), (reader, pulse)))
     })
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod openapi;
 mod page;
 mod problem;
+mod pulse;
 mod sessions;
 mod sources;
 

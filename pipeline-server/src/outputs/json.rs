@@ -20,10 +20,24 @@ impl Lines {
     }
 }
 
+/// What was said, and when by the source's clock.
+#[derive(Serialize)]
+struct Captured<T> {
+    #[serde(flatten)]
+    said: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captured_at: Option<String>,
+}
+
 impl Output for Lines {
     fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        self.event_of_day(event, None, out)
+    }
+
+    fn event_of_day(&mut self, event: &Event, captured_at: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
         if self.everything || spoken(event).is_some() {
-            serde_json::to_writer(&mut *out, event)?;
+            let line = Captured { said: event, captured_at: captured_at.map(str::to_owned) };
+            serde_json::to_writer(&mut *out, &line)?;
             writeln!(out)?;
         }
         Ok(())
@@ -33,7 +47,7 @@ impl Output for Lines {
 /// One document, written at the end.
 #[derive(Default)]
 pub(crate) struct Document {
-    utterances: Vec<Final>,
+    utterances: Vec<Captured<Final>>,
 }
 
 #[derive(Serialize)]
@@ -41,14 +55,14 @@ struct Contents<'a> {
     text: String,
     language: Option<&'a str>,
     duration: Option<f64>,
-    utterances: &'a [Final],
+    utterances: &'a [Captured<Final>],
 }
 
 impl Document {
     /// The language that was spoken longest.
     fn language(&self) -> Option<&str> {
         let mut spoken: BTreeMap<&str, f64> = BTreeMap::new();
-        for utterance in &self.utterances {
+        for Captured { said: utterance, .. } in &self.utterances {
             *spoken.entry(&utterance.language).or_default() += utterance.end - utterance.start;
         }
         spoken.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(language, _)| language)
@@ -56,13 +70,18 @@ impl Document {
 }
 
 impl Output for Document {
-    fn event(&mut self, event: &Event, _out: &mut dyn Write) -> io::Result<()> {
-        self.utterances.extend(spoken(event).cloned());
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        self.event_of_day(event, None, out)
+    }
+
+    fn event_of_day(&mut self, event: &Event, captured_at: Option<&str>, _out: &mut dyn Write) -> io::Result<()> {
+        let captured = |said: &Final| Captured { said: said.clone(), captured_at: captured_at.map(str::to_owned) };
+        self.utterances.extend(spoken(event).map(captured));
         Ok(())
     }
 
     fn finish(&mut self, duration: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
-        let texts: Vec<&str> = self.utterances.iter().map(|u| u.text.trim()).collect();
+        let texts: Vec<&str> = self.utterances.iter().map(|u| u.said.text.trim()).collect();
         let contents =
             Contents { text: texts.join(" "), language: self.language(), duration, utterances: &self.utterances };
         serde_json::to_writer_pretty(&mut *out, &contents)?;
@@ -101,6 +120,19 @@ mod tests {
         assert_eq!(json["duration"], 7.0);
         assert_eq!(json["utterances"].as_array().unwrap().len(), 2);
         assert_eq!(json["utterances"][0]["words"][1]["text"], "two.");
+    }
+
+    #[test]
+    fn the_time_of_day_stands_beside_what_was_said_where_it_is_known() {
+        let event = said(0, 0.5, 1.5, "One.");
+        for mut output in [Box::new(Lines::new(false)) as Box<dyn Output>, Box::new(Document::default())] {
+            let mut bytes = Vec::new();
+            output.event_of_day(&event, Some("2026-01-02T03:04:05.678Z"), &mut bytes).unwrap();
+            output.finish(None, &mut bytes).unwrap();
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            let last = json.get("utterances").map_or(&json, |utterances| &utterances[0]);
+            assert_eq!((&last["captured_at"], &last["text"]), (&"2026-01-02T03:04:05.678Z".into(), &"One.".into()));
+        }
     }
 
     #[test]

@@ -75,6 +75,11 @@ pub(crate) trait Output {
     /// Something was said.
     fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()>;
 
+    /// The same with the time of day at which it began to be said, where that is known; for formats that have a place for it.
+    fn event_of_day(&mut self, event: &Event, _captured_at: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+        self.event(event, out)
+    }
+
     /// That was all; `duration` is the length of the audio in seconds where it is known.
     fn finish(&mut self, _duration: Option<f64>, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())

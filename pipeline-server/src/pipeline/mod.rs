@@ -19,6 +19,7 @@ use gst::MessageView;
 use transcribe_core::transcript::Event;
 
 use crate::signals::{self, Signals};
+use crate::supervise::capture::Capture;
 use crate::supervise::decide::Status;
 use crate::supervise::news::News;
 use crate::supervise::{Fault, FaultKind};
@@ -45,8 +46,8 @@ pub(crate) struct Options {
 
 /// Hears what happens in the pipeline.
 pub(crate) trait Observer {
-    /// Something was said. An error stops the pipeline.
-    fn event(&mut self, event: &Event) -> io::Result<()>;
+    /// Something was said, and began to be at that time of day, where the source tells. An error stops the pipeline.
+    fn event(&mut self, event: &Event, captured_at: Option<&str>) -> io::Result<()>;
 
     /// The element gets ready.
     fn preparation(&mut self, _step: &Preparation) {}
@@ -88,6 +89,7 @@ struct Running<'a> {
     bus: gst::Bus,
     signals: &'a Signals,
     missing: Vec<MissingPlugin>,
+    capture: Capture,
     duration: Option<gst::ClockTime>,
 }
 
@@ -103,7 +105,8 @@ impl<'a> Running<'a> {
         let bus =
             parts.pipeline.bus().ok_or(Error::Failed { message: "the pipeline has no bus".into(), debug: None })?;
         signals.deliver_to(Some(signals::to_bus(bus.clone())));
-        let mut running = Self { parts, bus, signals, missing: Vec::new(), duration: None };
+        let mut running =
+            Self { parts, bus, signals, missing: Vec::new(), capture: Capture::default(), duration: None };
         if let Err(error) = running.parts.pipeline.set_state(gst::State::Playing) {
             return Err(running.why_not_started(&error));
         }
@@ -147,12 +150,15 @@ impl<'a> Running<'a> {
                     self.note_missing(&message);
                     let Some(structure) = element.structure() else { continue };
                     if let Some(event) = event(structure) {
-                        observer.event(&event).map_err(Error::Output)?;
-                    } else if let Some(News::Status(status)) = News::read(structure) {
-                        if let Status::Failed(fault) = status {
-                            return Err(failed(fault));
-                        }
-                        observer.source(&status);
+                        let captured_at = self.capture.at(event.start());
+                        observer.event(&event, captured_at.as_deref()).map_err(Error::Output)?;
+                        continue;
+                    }
+                    match News::read(structure) {
+                        Some(News::Captured { since, offset }) => self.capture.told(since, offset),
+                        Some(News::Status(Status::Failed(fault))) => return Err(failed(fault)),
+                        Some(News::Status(status)) => observer.source(&status),
+                        None => {}
                     }
                 }
                 MessageView::Progress(progress) => {

@@ -122,8 +122,8 @@ pub(crate) struct Origin {
     /// Who is heard, in a call: `caller` (SIP), `inbound` or `outbound` (Twilio's tracks).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) party: Option<&'static str>,
-    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (of cameras: RTCP
-    /// sender reports).
+    /// When the audio at `start` was captured, as in RFC 3339, in UTC; only where the source tells (cameras by RTCP
+    /// sender reports, HLS by `PROGRAM-DATE-TIME`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) captured_at: Option<String>,
 }
@@ -211,7 +211,7 @@ pub(crate) struct StatusReport {
     /// Why there is no connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fault: Option<FaultKind>,
-    /// The same for people.
+    /// The same for people, or why there is no session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
@@ -224,7 +224,7 @@ pub(crate) enum SourceState {
     Connecting,
     /// Audio comes.
     Streaming,
-    /// There is no connection, and there will be another attempt.
+    /// There is no connection, or no session, and there will be another attempt.
     Waiting,
     /// There is no connection and there won't be another attempt: something has to be changed.
     Failed,
@@ -240,6 +240,11 @@ impl SourceStatus {
 }
 
 impl StatusReport {
+    /// A state that has nothing to do with a connection.
+    pub(crate) fn without_fault(status: SourceState, detail: String) -> Self {
+        Self { status, attempt: None, retry_in_seconds: None, fault: None, detail: Some(detail) }
+    }
+
     /// Of what the supervisor says.
     pub(crate) fn new(status: &Status) -> Self {
         let plain = |status| Self { status, attempt: None, retry_in_seconds: None, fault: None, detail: None };

@@ -5,7 +5,6 @@
 
 mod arrivals;
 mod call;
-mod capture;
 mod load;
 pub(crate) mod log;
 mod merge;
@@ -25,7 +24,6 @@ use uuid::Uuid;
 
 use self::arrivals::Arrivals;
 use self::call::OfCall;
-use self::capture::Capture;
 use self::log::Log;
 use self::merge::Merge;
 use self::pipeline::{Pipeline, Reached};
@@ -38,6 +36,7 @@ use crate::protocol::control::Configure;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::results::{Closed, ErrorMessage, Message, Origin, SourceStatus, Totals};
 use crate::sources::{Source, Track};
+use crate::supervise::capture::Capture;
 use crate::supervise::decide::Status;
 use crate::supervise::news::News;
 use crate::traces::Parent;
@@ -95,7 +94,7 @@ pub(crate) struct Session {
     key: Option<Arc<str>>,
     missing: Mutex<Option<MissingPlugin>>,
     /// What it ends for, if something is wrong.
-    problem: Mutex<Option<String>>,
+    problem: Mutex<Option<Problem>>,
     pipeline: OnceLock<Arc<Pipeline>>,
     place: Mutex<Option<Place>>,
     drain_timeout: Duration,
@@ -180,6 +179,11 @@ impl Session {
     /// How the source is, where it is supervised.
     pub(crate) fn status(&self) -> Option<Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it ended for, if something was wrong.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Seconds of audio that came so far, with what was missed in between.
@@ -281,7 +285,7 @@ impl Session {
         tracing::info!(session = %self.id, kind = kind.name(), fatal = fatal.is_some(), "{}", problem.detail);
         self.metrics.error(kind);
         if fatal.is_some() {
-            *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.detail.clone());
+            *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.clone());
         }
         self.log.push(|seq| Message::Error(ErrorMessage { seq, problem, fatal: fatal.is_some() }));
         if let Some(reason) = fatal {
@@ -330,15 +334,12 @@ impl Session {
     }
 
     fn hear_of_source(self: &Arc<Self>, news: News) {
-        let mut capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
         let status = match news {
-            News::Captured { since, offset } => return capture.told(since, offset),
+            News::Captured { since, offset } => {
+                return self.capture.lock().unwrap_or_else(PoisonError::into_inner).told(since, offset);
+            }
             News::Status(status) => status,
         };
-        if status != Status::Streaming {
-            capture.lost(self.heard());
-        }
-        drop(capture);
         if self.state().is_closed() {
             return;
         }
@@ -406,12 +407,7 @@ impl Session {
     }
 
     fn push(&self, track: usize, event: Event) {
-        let start = match &event {
-            Event::SpeechStart { start, .. } | Event::SpeechEnd { start, .. } => *start,
-            Event::Partial(partial) => partial.start,
-            Event::Final(last) => last.start,
-        };
-        let captured_at = self.capture.lock().unwrap_or_else(PoisonError::into_inner).at(start);
+        let captured_at = self.capture.lock().unwrap_or_else(PoisonError::into_inner).at(event.start());
         let party = self.tracks.get(track).and_then(|track| track.party);
         self.log.push_event(track, Origin { channel: self.channel(track), party, captured_at }, event);
     }
@@ -454,7 +450,7 @@ impl Session {
         );
         self.metrics.closed(self.kind, reason);
         if let Some(trace) = &self.trace {
-            let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let problem = self.problem().map(|problem| problem.detail);
             trace.closed(&Outcome { id: self.id, source: self.kind, reason, complete, totals, problem });
         }
         self.leave();

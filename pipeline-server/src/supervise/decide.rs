@@ -38,6 +38,16 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// How long to wait after so many attempts. Half of the pause is certain, the other half is chance, so that a hundred
+    /// clients of a server that comes back don't come all at once.
+    pub(crate) fn pause(&self, attempts: u32, chance: f64) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(31);
+        let whole = self.least_pause.saturating_mul(1 << doublings).min(self.longest_pause);
+        whole.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
+    }
+}
+
 /// What happens. What a connection does goes with its number; of old ones nothing is heeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -177,7 +187,7 @@ impl Decisions {
         if hopeless {
             return self.finish(Status::Failed(fault));
         }
-        let retry_in = self.pause(chance);
+        let retry_in = self.policy.pause(self.attempt, chance);
         self.state = State::Waiting { until: now + retry_in };
         self.outputs.push_back(Output::Disconnect);
         self.outputs.push_back(Output::Tell(Status::Waiting { attempt: self.attempt + 1, retry_in, fault }));
@@ -206,14 +216,6 @@ impl Decisions {
             State::Waiting { .. } => self.connect(now),
             State::Idle | State::Over => {}
         }
-    }
-
-    /// Half of the pause is certain, the other half is chance, so that a hundred clients of a server that comes back don't
-    /// come all at once.
-    fn pause(&self, chance: f64) -> Duration {
-        let doublings = self.attempt.saturating_sub(1).min(31);
-        let whole = self.policy.least_pause.saturating_mul(1 << doublings).min(self.policy.longest_pause);
-        whole.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
     }
 }
 

@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 pub(crate) enum FaultKind {
     /// User name or password are missing or wrong.
     Unauthorized,
+    /// The other side is not known to be what it says it is.
+    Untrusted,
     /// The server is there, but not what was asked for.
     NotFound,
     /// There is no audio in it, or no audio track of that number.
@@ -28,8 +30,9 @@ pub(crate) enum FaultKind {
 }
 
 impl FaultKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Unauthorized,
+        Self::Untrusted,
         Self::NotFound,
         Self::NoAudio,
         Self::Unsupported,
@@ -43,6 +46,7 @@ impl FaultKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
+            Self::Untrusted => "untrusted",
             Self::NotFound => "not_found",
             Self::NoAudio => "no_audio",
             Self::Unsupported => "unsupported",
@@ -60,7 +64,7 @@ impl FaultKind {
 
     /// Whether it stays as it is until somebody changes something.
     pub(crate) fn is_lasting(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::NotFound | Self::NoAudio | Self::Unsupported)
+        matches!(self, Self::Unauthorized | Self::Untrusted | Self::NotFound | Self::NoAudio | Self::Unsupported)
     }
 }
 

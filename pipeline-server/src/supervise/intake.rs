@@ -8,6 +8,7 @@ use std::time::Instant;
 use gst::prelude::*;
 use gst::{PadProbeData, PadProbeInfo, PadProbeReturn, PadProbeType};
 
+use super::dates::Dates;
 use super::news;
 use super::passage::{Line, Passage};
 use super::run::Order;
@@ -27,6 +28,9 @@ struct Inner {
     line: Arc<Line>,
     orders: Sender<Order>,
     taken: AtomicBool,
+    /// Whether tags with times are times of capture.
+    dated: AtomicBool,
+    dates: Mutex<Dates>,
     passage: Mutex<(Passage, gst::FormattedSegment<gst::ClockTime>)>,
     started: Instant,
     /// Milliseconds from then to the latest audio whose time went on.
@@ -41,9 +45,9 @@ impl Intake {
         orders: Sender<Order>,
         (started, flowed): (Instant, Arc<AtomicU64>),
     ) -> Self {
-        let taken = AtomicBool::new(false);
+        let (taken, dated, dates) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::default());
         let passage = Mutex::new((Passage::default(), gst::FormattedSegment::new()));
-        Self(Arc::new(Inner { connection, bin, ghost, line, orders, taken, passage, started, flowed }))
+        Self(Arc::new(Inner { connection, bin, ghost, line, orders, taken, dated, dates, passage, started, flowed }))
     }
 
     /// Takes raw audio from `pad`, an element's of the bin; only the first pad counts.
@@ -84,6 +88,20 @@ impl Intake {
         });
     }
 
+    /// Times of day that come as tags, from `pad` on, are those of capture. (Of a file, it might be when it was made.)
+    pub(crate) fn dated(&self, pad: &gst::Pad) {
+        self.0.dated.store(true, Ordering::Release);
+        let inner = self.0.clone();
+        pad.add_probe(PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(gst::EventView::Tag(told)) = info.event().map(|event| event.view()) {
+                if let Some(day) = day(told.tag()) {
+                    inner.dates.lock().unwrap_or_else(PoisonError::into_inner).begin(day);
+                }
+            }
+            PadProbeReturn::Ok
+        });
+    }
+
     /// Whether there is audio.
     pub(crate) fn has_audio(&self) -> bool {
         self.0.taken.load(Ordering::Acquire)
@@ -112,12 +130,19 @@ impl Inner {
         let Some(running) = buffer.pts().and_then(|pts| segment.to_running_time(pts)) else {
             return PadProbeReturn::Handled;
         };
-        let now = Instant::now();
-        let placed = passage.place(&self.line, running, buffer.duration().unwrap_or_default(), now);
+        if passage.find(running).is_none() && self.repeats(running) {
+            return PadProbeReturn::Handled;
+        }
+        let (duration, now) = (buffer.duration().unwrap_or_default(), Instant::now());
+        let placed = passage.place(&self.line, running, duration, now);
         drop(guard);
+        if placed.joins {
+            self.post(news::captured(placed.at, None));
+        }
         if let Some(unix) = captured(buffer) {
             self.captured(running, unix);
         }
+        self.date(placed.at, duration);
         let buffer = buffer.make_mut();
         buffer.set_pts(placed.at);
         buffer.set_dts(None::<gst::ClockTime>);
@@ -140,10 +165,34 @@ impl Inner {
         let passage = &mut guard.0;
         let told = passage.find(running).and_then(|at| passage.captured(at, unix));
         drop(guard);
-        if let (Some((since, offset)), Some(bin)) = (told, self.bin.upgrade()) {
-            let message = gst::message::Element::builder(news::captured(since, offset)).src(&bin).build();
-            let _ = bin.post_message(message);
+        if let Some((since, offset)) = told {
+            self.post(news::captured(since, Some(offset)));
         }
+    }
+
+    /// Whether audio of a connection that is to join was heard in the one before.
+    fn repeats(&self, running: gst::ClockTime) -> bool {
+        let mut dates = self.dates.lock().unwrap_or_else(PoisonError::into_inner);
+        dates.repeats(running.nseconds(), self.line.captured())
+    }
+
+    /// Audio comes at that stream time: if there was a time of day before it, it is this audio's.
+    fn date(&self, at: gst::ClockTime, duration: gst::ClockTime) {
+        let mut dates = self.dates.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = dates.place(at.nseconds());
+        if let Some(end) = dates.of((at + duration).nseconds()) {
+            self.line.captured_until(end);
+        }
+        drop(dates);
+        if told.is_some() {
+            self.post(news::captured(at, told));
+        }
+    }
+
+    fn post(&self, news: gst::Structure) {
+        let Some(bin) = self.bin.upgrade() else { return };
+        let message = gst::message::Element::builder(news).src(&bin).build();
+        let _ = bin.post_message(message);
     }
 
     fn convert(&self, event: &mut gst::Event) -> PadProbeReturn {
@@ -172,6 +221,12 @@ impl Inner {
                 self.lost(Fault::new(FaultKind::Ended, "the other side ended it"));
                 PadProbeReturn::Handled
             }
+            gst::EventView::Tag(told) => {
+                if let Some(day) = day(told.tag()).filter(|_| self.dated.load(Ordering::Acquire)) {
+                    self.dates.lock().unwrap_or_else(PoisonError::into_inner).read(day);
+                }
+                PadProbeReturn::Ok
+            }
             // What was heard of earlier connections must not be thrown away.
             gst::EventView::FlushStart(_) | gst::EventView::FlushStop(_) => PadProbeReturn::Handled,
             _ => PadProbeReturn::Ok,
@@ -181,6 +236,13 @@ impl Inner {
     fn lost(&self, fault: Fault) {
         let _ = self.orders.send(Order::Lost { connection: self.connection, fault });
     }
+}
+
+/// The time of day in tags, in nanoseconds since 1970.
+fn day(tags: &gst::TagListRef) -> Option<u64> {
+    let time = tags.get::<gst::tags::DateTime>()?.get().to_g_date_time().ok()?.to_utc().ok()?;
+    let seconds = u64::try_from(time.to_unix()).ok()?;
+    Some(seconds * 1_000_000_000 + u64::try_from(time.microsecond()).ok()? * 1_000)
 }
 
 /// When a buffer was captured, in nanoseconds since 1970, if the source says so.

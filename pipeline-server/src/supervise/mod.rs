@@ -2,9 +2,12 @@
 //!
 //! A source says how a connection is made ([`Connect`]); [`Supervised`] is a bin with one pad of raw audio that has as many
 //! connections, one after the other, as it takes. [`decide`] holds the rules and does nothing, [`run`] is the thread that
-//! does it, [`passage`] lays the audio of all connections on one time line, [`news`] is what is told on the bus.
+//! does it, [`passage`] lays the audio of all connections on one time line, [`news`] is what is told on the bus, [`capture`] what that
+//! says of times of day.
 
 mod bin;
+pub(crate) mod capture;
+mod dates;
 pub(crate) mod decide;
 mod fault;
 mod intake;

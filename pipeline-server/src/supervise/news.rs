@@ -15,8 +15,8 @@ pub(crate) enum News {
     /// How it is.
     Status(Status),
     /// From `since` on (stream time, nanoseconds), audio was captured `offset` nanoseconds later than its stream time
-    /// counted from 1970.
-    Captured { since: u64, offset: i64 },
+    /// counted from 1970. Without an offset, a new connection begins there, and its source has told nothing yet.
+    Captured { since: u64, offset: Option<i64> },
 }
 
 /// As a structure.
@@ -39,15 +39,15 @@ pub(super) fn status(status: &Status) -> gst::Structure {
 }
 
 /// As a structure.
-pub(super) fn captured(since: gst::ClockTime, offset: i64) -> gst::Structure {
-    gst::Structure::builder(CAPTURED).field("since", since.nseconds()).field("offset", offset).build()
+pub(super) fn captured(since: gst::ClockTime, offset: Option<i64>) -> gst::Structure {
+    gst::Structure::builder(CAPTURED).field("since", since.nseconds()).field_if_some("offset", offset).build()
 }
 
 impl News {
     /// What a structure tells, if it is one of these.
     pub(crate) fn read(structure: &gst::StructureRef) -> Option<Self> {
         if structure.name() == CAPTURED {
-            return Some(Self::Captured { since: structure.get("since").ok()?, offset: structure.get("offset").ok()? });
+            return Some(Self::Captured { since: structure.get("since").ok()?, offset: structure.get("offset").ok() });
         }
         if structure.name() != STATUS {
             return None;
@@ -89,8 +89,10 @@ mod tests {
         ] {
             assert_eq!(News::read(&status(&told)), Some(News::Status(told)));
         }
-        let told = captured(gst::ClockTime::from_seconds(3), -5);
-        assert_eq!(News::read(&told), Some(News::Captured { since: 3_000_000_000, offset: -5 }));
+        for offset in [None, Some(-5)] {
+            let told = captured(gst::ClockTime::from_seconds(3), offset);
+            assert_eq!(News::read(&told), Some(News::Captured { since: 3_000_000_000, offset }));
+        }
         assert_eq!(News::read(&gst::Structure::new_empty("level")), None);
     }
 }

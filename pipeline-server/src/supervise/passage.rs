@@ -29,6 +29,8 @@ struct Inner {
     begun: Option<Instant>,
     /// Up to where there is audio.
     end: ClockTime,
+    /// When the end of it was captured (nanoseconds since 1970), where a playlist tells.
+    captured: Option<u64>,
 }
 
 impl Line {
@@ -38,6 +40,16 @@ impl Line {
         let begun = *inner.begun.get_or_insert(now);
         let passed = u64::try_from(now.duration_since(begun).as_nanos()).unwrap_or(u64::MAX);
         inner.end.max(ClockTime::from_nseconds(passed))
+    }
+
+    /// Up to which time of day (nanoseconds since 1970) was heard what playlists gave.
+    pub(super) fn captured(&self) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).captured
+    }
+
+    /// It was heard up to then.
+    pub(super) fn captured_until(&self, unix: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).captured = Some(unix);
     }
 
     fn extend(&self, to: ClockTime) {

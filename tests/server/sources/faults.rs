@@ -12,7 +12,7 @@ use crate::transcripts::two_sentences;
 #[tokio::test]
 async fn what_stays_wrong_is_given_up_and_a_camera_that_is_off_is_waited_for() {
     let speech = two_sentences().samples;
-    let mut locked = Camera::start_with(&speech, Some("viewer:s3cret-word"));
+    let mut locked = Camera::start_with(&speech, &["viewer:s3cret-word"]);
     let server = Server::start(&["--partials", "none"]);
     let with = |login: &str, stream: &str| format!("rtsp://{login}127.0.0.1:{}/{stream}", locked.port);
     for (name, url, fault) in [

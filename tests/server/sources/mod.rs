@@ -1,10 +1,15 @@
 //! Sources that the server pulls, with real peers on the other side.
 
+mod again;
 mod declared;
 mod faults;
+mod http;
+mod listener;
 mod peers;
 mod rtsp;
+mod soak;
 mod subscriptions;
+mod tls;
 
 use serde_json::{json, Value};
 

@@ -15,25 +15,29 @@ use crate::support::verdict::words_are_right;
 use crate::support::within;
 use crate::transcripts::two_sentences;
 
-fn ffmpeg(speech: &Path, output: &[&str]) -> Child {
+/// ffmpeg, sending speech at its pace.
+pub(super) fn ffmpeg(speech: &Path, output: &[&str]) -> Child {
     Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-re", "-i"])
         .arg(speech)
         .args(["-c:a", "aac", "-b:a", "64k"])
         .args(output)
+        .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .unwrap_or_else(|error| panic!("ffmpeg does not start: {error}; make setup-tests"))
 }
 
-fn speech(folder: &Path) -> (Composition, std::path::PathBuf) {
+/// Two sentences, also as a file.
+pub(super) fn speech(folder: &Path) -> (Composition, std::path::PathBuf) {
     let said = two_sentences();
     let path = folder.join("speech.wav");
     write_wav(&path, &said.samples, SAMPLE_RATE, 1).unwrap();
     (said, path)
 }
 
-fn free_port() -> u16 {
+/// Free a moment ago.
+pub(super) fn free_port() -> u16 {
     let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     drop(tcp);
     udp.local_addr().unwrap().port()

@@ -3,7 +3,8 @@
 use e2e_tests::clips::{named, Composition};
 use e2e_tests::wer::word_errors;
 use serde_json::{json, Value};
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use super::{at, declare, unix};
 use crate::support::camera::Camera;
@@ -102,9 +103,29 @@ async fn captions_go_on_when_a_camera_comes_back_twice() {
     assert_eq!(rest.last().unwrap()["complete"], true, "{rest:?}");
 }
 
-/// The first line that a program writes; it is ended then.
-async fn first_line(program: &str, arguments: &[&str]) -> String {
-    let mut command = tokio::process::Command::new(program);
+#[tokio::test]
+async fn a_hiccup_tears_no_words_apart() {
+    let said = two_sentences();
+    let camera = Camera::start(&said.samples);
+    let server = Server::start(&["--partials", "none"]);
+    let view = declare(&server, at("door", &camera.url("aac"))).await;
+    let mut receiver = subscribe(&server, view["session_id"].as_str().unwrap(), 0).await;
+    let mut messages = Vec::new();
+    for _ in 0..2 {
+        receiver.next_of("speech_start").await;
+        // In the midst of the sentence nothing comes for a while, and then all of it.
+        camera.signal(libc::SIGSTOP);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        camera.signal(libc::SIGCONT);
+        messages.push(receiver.next_of("final").await);
+    }
+    words_are_right(&said.text(), &messages, 5.0);
+    times_are_right(&said, &messages);
+}
+
+/// A program, and the lines that it writes; it is ended with them.
+fn lines(program: &str, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env("OPTIONS", "threads=1")
@@ -116,9 +137,37 @@ async fn first_line(program: &str, arguments: &[&str]) -> String {
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true);
     let mut child = command.spawn().unwrap();
-    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+/// The first line that a program writes.
+async fn first_line(program: &str, arguments: &[&str]) -> String {
+    let (_child, mut lines) = lines(program, arguments);
     let line = within("a line of text", lines.next_line()).await.unwrap();
     line.unwrap_or_else(|| panic!("{program} {arguments:?} says nothing"))
+}
+
+#[tokio::test]
+async fn json_lines_on_the_command_line_have_the_time_of_day() {
+    let said = two_sentences();
+    let camera = Camera::start(&said.samples);
+    let server = built("pipeline-server");
+    let url = camera.url("pcma");
+    let (_child, mut lines) = lines(server.to_str().unwrap(), &["transcribe", "--threads", "1", "-f", "jsonl", &url]);
+    let last = within("a time of day", async {
+        loop {
+            let last: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+            if last.get("captured_at").is_some() {
+                return last;
+            }
+        }
+    })
+    .await;
+    let within = (unix(&last["captured_at"]) - camera.captured("pcma").await).rem_euclid(said.seconds());
+    let spoken = said.spoken.iter().find(|spoken| (within - spoken.start).abs() <= TOLERANCE);
+    let spoken = spoken.unwrap_or_else(|| panic!("nothing is said at {within} s: {last}"));
+    assert!(word_errors(&spoken.text, last["text"].as_str().unwrap()).percent() <= 10.0, "{last}");
 }
 
 #[tokio::test]

@@ -39,6 +39,19 @@ async fn a_browser_that_comes_back_gets_what_it_missed() {
 }
 
 #[tokio::test]
+async fn a_subscription_lasts_longer_than_requests_may() {
+    let camera = Camera::start(&two_sentences().samples);
+    // Other connections have six seconds.
+    let server = Server::start(&["--partials", "none", "--request-timeout", "1"]);
+    let view = declare(&server, at("door", &camera.url("pcmu"))).await;
+    let path = format!("/v1/sessions/{}/events?after=0", view["session_id"].as_str().unwrap());
+    let mut events = Events::request(&server, &path, "").await;
+    for _ in 0..3 {
+        events.next_of("final").await;
+    }
+}
+
+#[tokio::test]
 async fn sessions_of_clients_can_be_read_along_and_ends_are_ends() {
     let server = Server::start(&["--max-unread", "8"]);
     let mut client = Client::request(&server, "").await.unwrap();

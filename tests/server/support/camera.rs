@@ -15,7 +15,8 @@ use super::{within, workspace};
 /// A camera that says the same over and over.
 pub(crate) struct Camera {
     folder: TempDir,
-    login: Option<String>,
+    /// Login, and file of the certificate.
+    access: Vec<String>,
     pub(crate) port: u16,
     child: Child,
     told: Arc<Mutex<Vec<Value>>>,
@@ -24,19 +25,19 @@ pub(crate) struct Camera {
 impl Camera {
     /// One that is on.
     pub(crate) fn start(speech: &[f32]) -> Self {
-        Self::start_with(speech, None)
+        Self::start_with(speech, &[])
     }
 
-    /// The same, behind `user:password`.
-    pub(crate) fn start_with(speech: &[f32], login: Option<&str>) -> Self {
+    /// The same, behind `user:password`, and with TLS if a file with certificate and key is named behind that.
+    pub(crate) fn start_with(speech: &[f32], access: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut file = std::fs::File::create(folder.path().join("speech.raw")).unwrap();
         let samples = speech.iter().flat_map(|s| ((s.clamp(-1.0, 1.0) * 32_767.0) as i16).to_le_bytes());
         file.write_all(&samples.collect::<Vec<_>>()).unwrap();
         assert_eq!(SAMPLE_RATE, 16_000);
-        let login = login.map(str::to_owned);
-        let (child, told, port) = spawn(&folder.path().join("speech.raw"), 0, login.as_deref());
-        Self { folder, login, port, child, told }
+        let access: Vec<String> = access.iter().copied().map(str::to_owned).collect();
+        let (child, told, port) = spawn(&folder.path().join("speech.raw"), 0, &access);
+        Self { folder, access, port, child, told }
     }
 
     /// The address of one of its streams.
@@ -53,7 +54,7 @@ impl Camera {
     /// It is on again, at the same address.
     pub(crate) fn restart(&mut self) {
         let speech: PathBuf = self.folder.path().join("speech.raw");
-        let (child, told, _) = spawn(&speech, self.port, self.login.as_deref());
+        let (child, told, _) = spawn(&speech, self.port, &self.access);
         (self.child, self.told) = (child, told);
     }
 
@@ -65,15 +66,19 @@ impl Camera {
 
     /// When it captured the first sample of a stream since it is on (seconds since 1970), once that is so.
     pub(crate) async fn captured(&self, stream: &str) -> f64 {
+        self.captured_by(stream, 0).await
+    }
+
+    /// The same for the `number`th (from 0) of those who asked for a stream that each gets for itself.
+    pub(crate) async fn captured_by(&self, stream: &str, number: usize) -> f64 {
         let path = format!("/{stream}");
         within("the camera sending", async {
             loop {
-                let captured = self
-                    .told
-                    .lock()
-                    .unwrap()
-                    .iter()
-                    .find_map(|told| (told["media"] == path.as_str()).then(|| told["captured"].as_f64()).flatten());
+                let captured = {
+                    let told = self.told.lock().unwrap();
+                    let of_stream = told.iter().filter(|told| told["media"] == path.as_str());
+                    of_stream.filter_map(|told| told["captured"].as_f64()).nth(number)
+                };
                 if let Some(captured) = captured {
                     return captured;
                 }
@@ -91,12 +96,12 @@ impl Drop for Camera {
     }
 }
 
-fn spawn(speech: &Path, port: u16, login: Option<&str>) -> (Child, Arc<Mutex<Vec<Value>>>, u16) {
+fn spawn(speech: &Path, port: u16, access: &[String]) -> (Child, Arc<Mutex<Vec<Value>>>, u16) {
     let mut child = Command::new("/usr/bin/python3")
         .arg(workspace().join("tests/peers/camera.py"))
         .arg(port.to_string())
         .arg(speech)
-        .args(login)
+        .args(access)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

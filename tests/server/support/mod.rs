@@ -1,7 +1,8 @@
-//! What the tests share: the server as a process, a client that checks all it is told, HTTP, and verdicts.
+//! What the tests share: the server as a process, a client that checks all it is told, HTTP, what it costs, and verdicts.
 
 pub(crate) mod camera;
 pub(crate) mod client;
+pub(crate) mod cost;
 pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod line;

@@ -129,6 +129,12 @@ impl Address {
         self.login.as_ref()
     }
 
+    /// Whether it looks like that of a playlist (HLS).
+    pub(super) fn is_playlist(&self) -> bool {
+        let path = self.bare.split(['?', '#']).next().unwrap_or_default();
+        self.protocol == Protocol::Http && path.ends_with(".m3u8")
+    }
+
     /// The value of a parameter behind the `?`.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.bare.split_once('?')?;
@@ -208,6 +214,7 @@ mod tests {
         assert_eq!(caller.parameter("mod"), None);
         assert_eq!(caller.protocol(), Protocol::Srt);
         assert_eq!(address("HTTPS://a/b").protocol().name(), "http");
+        assert!(address("https://a/live.m3u8?key=x").is_playlist() && !address("https://a/x?of=b.m3u8").is_playlist());
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //! it breaks off, and that times go on, is the supervisor's work ([`crate::supervise`]).
 
 mod address;
+mod fingerprint;
 mod rtsp;
 mod uri;
+
+use std::time::Duration;
 
 use gst::prelude::*;
 use schemars::JsonSchema;
@@ -13,9 +16,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(crate) use self::address::{Address, Protocol};
+pub(crate) use self::fingerprint::Fingerprint;
 use super::{pad_of, Outlets, Source, Track};
 use crate::pipeline::Error;
 use crate::supervise::{Connect, Policy, Supervised};
+
+/// Audio of playlists comes in segments, which may be ten seconds long and are not there before they are complete.
+const PATIENCE_WITH_PLAYLISTS: Duration = Duration::from_secs(30);
 
 /// A stream, and what is wanted of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub(crate) struct Stream {
     pub(crate) channel: Option<u32>,
     /// Whether its end is a loss; without, that is found out.
     pub(crate) live: Option<bool>,
+    /// Of RTSP over TLS: a certificate that is taken though no authority vouches for it.
+    pub(crate) certificate: Option<Fingerprint>,
     pub(crate) policy: Policy,
 }
 
@@ -49,7 +58,12 @@ impl Stream {
         if address.parameter("mode") == Some("listener") {
             policy.connect_timeout = None;
         }
-        Self { address, transport: Transport::default(), audio_track: 0, channel: None, live: None, policy }
+        if address.is_playlist() {
+            policy.stall_timeout = PATIENCE_WITH_PLAYLISTS;
+            policy.connect_timeout = Some(PATIENCE_WITH_PLAYLISTS);
+        }
+        let transport = Transport::default();
+        Self { address, transport, audio_track: 0, channel: None, live: None, certificate: None, policy }
     }
 
     fn connect(self) -> Box<dyn Connect> {

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gst::glib;
 use gst::prelude::*;
 
-use super::{raw, Stream, Transport};
+use super::{raw, Fingerprint, Stream, Transport};
 use crate::pipeline::{make, Error};
 use crate::sources::pad_of;
 use crate::supervise::{Connect, Fault, FaultKind, Intake};
@@ -21,12 +22,14 @@ pub(super) struct Camera {
     stream: Stream,
     /// Numbers of the audio streams that the camera offers.
     offered: Arc<Mutex<BTreeSet<u32>>>,
+    /// The certificate that was not taken.
+    refused: Arc<Mutex<Option<Fingerprint>>>,
 }
 
 impl Camera {
     /// Of that address.
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, offered: Arc::default() }
+        Self { stream, offered: Arc::default(), refused: Arc::default() }
     }
 }
 
@@ -47,6 +50,9 @@ impl Connect for Camera {
         };
         source.set_property_from_str("protocols", transport);
         source.set_property("latency", LATENCY);
+        // The camera's own times, whenever packets arrive: otherwise each hiccup of more than a second moves what comes behind it,
+        // and words are torn apart.
+        source.set_property_from_str("buffer-mode", "none");
         source.set_property("tcp-timeout", PATIENCE);
         source.set_property("timeout", PATIENCE);
         source.set_property("add-reference-timestamp-meta", true);
@@ -56,6 +62,7 @@ impl Connect for Camera {
         decoder.set_property("expose-all-streams", false);
         bin.add_many([&source, &decoder])?;
         self.select(&source);
+        self.check_certificate(&source);
         link(&source, &decoder, intake)?;
         Ok(vec![source, decoder])
     }
@@ -65,6 +72,12 @@ impl Connect for Camera {
     }
 
     fn fault(&self, error: &gst::message::Error) -> Fault {
+        if let Some(refused) = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let detail = format!(
+                "no authority vouches for the camera's certificate; if it is the right one, set certificate_sha256 to {refused}"
+            );
+            return Fault::new(FaultKind::Untrusted, detail);
+        }
         let status = error.details().and_then(|details| details.get::<u32>("rtsp-status-code").ok());
         match status {
             Some(401 | 403) => Fault::new(FaultKind::Unauthorized, "the user name or the password is missing or wrong"),
@@ -99,6 +112,20 @@ impl Camera {
             let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
             offered.insert(number);
             Some((offered.range(..number).count() == wanted).to_value())
+        });
+    }
+
+    /// Is asked about certificates that no authority vouches for.
+    fn check_certificate(&self, source: &gst::Element) {
+        let (known, refused) = (self.stream.certificate, self.refused.clone());
+        source.connect("accept-certificate", false, move |values| {
+            let certificate = values.get(2).and_then(|certificate| certificate.get::<glib::Object>().ok());
+            let der =
+                certificate.and_then(|certificate| certificate.property::<Option<glib::ByteArray>>("certificate"));
+            let shown = der.map(|der| Fingerprint::of(&der));
+            let taken = shown.is_some() && shown == known;
+            *refused.lock().unwrap_or_else(PoisonError::into_inner) = shown.filter(|_| !taken);
+            Some(taken.to_value())
         });
     }
 

@@ -8,6 +8,8 @@ use super::{raw, Protocol, Stream};
 use crate::pipeline::{make, Error};
 use crate::supervise::{Connect, Fault, FaultKind, Intake};
 
+/// The demuxer of HLS.
+const HLS: &str = "hlsdemux";
 /// Seconds for an answer.
 const PATIENCE: i32 = 10;
 
@@ -27,8 +29,9 @@ impl Uri {
     fn any(&self) -> Result<gst::Element, Error> {
         let decoder = make("uridecodebin")?;
         let address = &self.0.address;
-        // Where a source takes the login as properties, it is kept out of the address, which GStreamer shows in its logs.
-        let apart = address.protocol() == Protocol::Http;
+        // Where a source takes the login as properties, it is kept out of the address, which GStreamer shows in its logs. What
+        // a playlist names is fetched by other sources, which have it from the address only.
+        let apart = address.protocol() == Protocol::Http && !address.is_playlist();
         decoder.set_property("uri", if apart { address.bare() } else { address.reveal() });
         let login = address.login().filter(|_| apart).cloned();
         decoder.connect("source-setup", false, move |values| {
@@ -47,6 +50,18 @@ impl Uri {
     }
 }
 
+/// Playlists say when their segments were captured: of those, times in tags are that.
+fn read_dates(decoder: &gst::Element, intake: &Intake) {
+    let Some(bin) = decoder.downcast_ref::<gst::Bin>() else { return };
+    let intake = intake.clone();
+    bin.connect_deep_element_added(move |_, _, element| {
+        if element.factory().is_some_and(|factory| factory.name() == HLS) {
+            let intake = intake.clone();
+            element.connect_pad_added(move |_, pad| intake.dated(pad));
+        }
+    });
+}
+
 impl Connect for Uri {
     fn connect(&self, bin: &gst::Bin, intake: &Intake) -> Result<Vec<gst::Element>, Error> {
         let elements = if self.0.address.protocol() == Protocol::Rtmp { self.rtmp()? } else { vec![self.any()?] };
@@ -62,6 +77,7 @@ impl Connect for Uri {
                 found.audio(pad);
             }
         });
+        read_dates(decoder, intake);
         let intake = intake.clone();
         decoder.connect_no_more_pads(move |_| {
             if !intake.has_audio() {
