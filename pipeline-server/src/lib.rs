@@ -105,7 +105,8 @@ fn start_logging(verbose: u8, usual: LevelFilter, format: LogFormat) -> WorkerGu
     let whisper = if verbose < 2 { LevelFilter::OFF } else { level };
     // The SIP stack tells whole messages, with numbers and keys in them, and warns of what callers do.
     let stack = if verbose < 2 { LevelFilter::ERROR } else { level.min(LevelFilter::WARN) };
-    let usual = || Targets::new().with_default(level).with_target("whisper_cpp", whisper).with_target("rsipstack", stack);
+    let usual =
+        || Targets::new().with_default(level).with_target("whisper_cpp", whisper).with_target("rsipstack", stack);
     let targets = targets.unwrap_or_else(usual);
     let (writer, written) = NonBlockingBuilder::default()
         .lossy(true)

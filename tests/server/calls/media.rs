@@ -67,13 +67,13 @@ async fn keys_are_told_and_strangers_are_not_heard() {
     talk.socket.send_to(b"not RTP", media).await.unwrap();
     talk.packet(33, 0, b"not audio").await;
     let info = "Content-Type: application/dtmf-relay\r\n";
-    let relayed = line.request("INFO", info, "").replace("Content-Length: 0\r\n\r\n", "Content-Length: 9\r\n\r\nSignal=7\n");
+    let relayed =
+        line.request("INFO", info, "").replace("Content-Length: 0\r\n\r\n", "Content-Length: 9\r\n\r\nSignal=7\n");
     line.send(&relayed).await;
     assert_eq!(line.answer().await.status, 200);
     assert_eq!(line.ask("BYE", "", "").await.status, 200);
     let messages = receiver.rest().await;
-    let keys: Vec<_> =
-        messages.iter().filter(|m| m["type"] == "dtmf").map(|m| m["digit"].as_str().unwrap()).collect();
+    let keys: Vec<_> = messages.iter().filter(|m| m["type"] == "dtmf").map(|m| m["digit"].as_str().unwrap()).collect();
     assert_eq!(keys, ["1", "#", "7"]);
     // Who comes late gets all of it.
     none_left(&server).await;

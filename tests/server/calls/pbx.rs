@@ -73,5 +73,9 @@ async fn a_wrong_password_is_told_and_nothing_else_is_harmed() {
     server.signal(libc::SIGTERM);
     let ended = server.finish();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.contains("the PBX refuses the registration") && !ended.stderr.contains("wrong@"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the PBX refuses the registration") && !ended.stderr.contains("wrong@"),
+        "{}",
+        ended.stderr
+    );
 }

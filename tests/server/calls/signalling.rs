@@ -53,7 +53,8 @@ async fn requests_that_are_wrong_are_told_so() {
     assert_eq!((reply.status, reply.header("Accept")), (415, Some("application/sdp")), "{reply:?}");
     line.acknowledge(&reply, "").await;
     // A length that lies, and the CSeq of something else.
-    for (from, to) in [("Content-Length: ", "Content-Length: 9"), ("CSeq: 1 INVITE", "CSeq: 1 BYE"), ("Call-ID:", "X:")] {
+    for (from, to) in [("Content-Length: ", "Content-Length: 9"), ("CSeq: 1 INVITE", "CSeq: 1 BYE"), ("Call-ID:", "X:")]
+    {
         let mut line = Line::open(calls).await;
         let text = line.request("INVITE", "", &offer).replace(from, to);
         line.send(&text).await;

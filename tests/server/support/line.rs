@@ -119,7 +119,8 @@ impl Line {
         let tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
         if reply.status == 200 {
             self.to_tag = tag;
-            let port = reply.text.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
+            let port =
+                reply.text.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
             self.media = port.map(|port: u16| SocketAddr::new(self.server.ip(), port));
             let ack = self.request("ACK", "", body);
             self.send(&ack).await;

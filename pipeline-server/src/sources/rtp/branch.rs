@@ -17,8 +17,7 @@ const HELD: u64 = 256 * 1024;
 /// Conceals what is lost of G.711 and G.722.
 const CONCEALER: &str = "spanplc";
 /// What it is asked to conceal: more than a moment, and no more than what can be made up.
-const CONCEALED: RangeInclusive<gst::ClockTime> =
-    gst::ClockTime::from_mseconds(5)..=gst::ClockTime::from_mseconds(100);
+const CONCEALED: RangeInclusive<gst::ClockTime> = gst::ClockTime::from_mseconds(5)..=gst::ClockTime::from_mseconds(100);
 
 /// See the module.
 pub(super) struct Branch {

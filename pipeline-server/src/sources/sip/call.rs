@@ -4,9 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rsipstack::dialog::dialog::{
-    Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
-};
+use rsipstack::dialog::dialog::{Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
 use rsipstack::sip::{Header, Method, Request, StatusCode, StatusCodeKind};
@@ -95,7 +93,8 @@ impl Call {
             tracing::error!(%error, "no ports for the audio of a call: widen rtp-ports");
             StatusCode::ServiceUnavailable
         })?;
-        let local = Local { address: door.advertised(peer), port: ports.port, id: fastrand::u64(..1 << 53), version: 1 };
+        let local =
+            Local { address: door.advertised(peer), port: ports.port, id: fastrand::u64(..1 << 53), version: 1 };
         // Until the caller says what it sends, anything will do.
         let format = offer.as_ref().map_or(Format { codec: Codec::Pcmu, payload_type: 0 }, |remote| remote.format);
         let (source, inlet) = RtpAudio::new(super::KIND, Some(PARTY), format);
@@ -292,9 +291,10 @@ impl Call {
             Direction::SendRecv => false,
             Direction::Inactive | Direction::RecvOnly => true,
             // From the first on: it just doesn't want to hear us. Afterwards that is how a call is put on hold.
-            Direction::SendOnly => self.remote.as_ref().is_some_and(|before| {
-                self.state == State::Held || before.direction == Direction::SendRecv
-            }),
+            Direction::SendOnly => self
+                .remote
+                .as_ref()
+                .is_some_and(|before| self.state == State::Held || before.direction == Direction::SendRecv),
         };
         let format = remote.format;
         let inlet = self.inlet.clone();

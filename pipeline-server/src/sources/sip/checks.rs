@@ -38,9 +38,10 @@ pub(super) fn allow() -> Header {
 
 /// Whether a body is a session description.
 pub(super) fn is_sdp(request: &Request) -> bool {
-    let kind = request.headers.iter().find(|header| {
-        header.name().eq_ignore_ascii_case("Content-Type") || header.name().eq_ignore_ascii_case("c")
-    });
+    let kind = request
+        .headers
+        .iter()
+        .find(|header| header.name().eq_ignore_ascii_case("Content-Type") || header.name().eq_ignore_ascii_case("c"));
     kind.is_some_and(|kind| {
         kind.value().split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/sdp"))
     })

@@ -96,9 +96,10 @@ impl Door {
 
     /// A new call.
     async fn invite(self: &Arc<Self>, mut request: Transaction) -> Result<(), rsipstack::Error> {
-        let peer = request.connection.as_ref().and_then(|connection| {
-            connection.get_remote_addr().and_then(|address| address.get_socketaddr().ok())
-        });
+        let peer = request
+            .connection
+            .as_ref()
+            .and_then(|connection| connection.get_remote_addr().and_then(|address| address.get_socketaddr().ok()));
         let Some(peer) = peer else { return Ok(()) };
         let welcome = match self.welcome(&request, peer.ip()) {
             Ok(welcome) => welcome,
@@ -180,9 +181,7 @@ impl Door {
             Some(Verdict::Stale) | None => {}
         }
         match self.digest.challenge(verdict == Some(Verdict::Stale), now) {
-            Ok(challenge) => {
-                Err((StatusCode::Unauthorized, vec![Header::Other("WWW-Authenticate".into(), challenge)]))
-            }
+            Ok(challenge) => Err((StatusCode::Unauthorized, vec![Header::Other("WWW-Authenticate".into(), challenge)])),
             Err(_) => Err((StatusCode::ServerInternalError, Vec::new())),
         }
     }

@@ -24,7 +24,8 @@ mod tests {
     #[test]
     fn a_key_is_told_once_however_many_packets_it_has() {
         let mut keys = Keys::default();
-        let packets = [(160, 1, 0), (160, 1, 0), (160, 1, 0x80), (160, 1, 0x80), (2000, 1, 0), (4000, 11, 0), (5000, 15, 0)];
+        let packets =
+            [(160, 1, 0), (160, 1, 0), (160, 1, 0x80), (160, 1, 0x80), (2000, 1, 0), (4000, 11, 0), (5000, 15, 0)];
         let pressed: Vec<_> = packets.map(|(at, event, flags)| keys.pressed(at, &[event, flags, 0, 160])).into();
         assert_eq!(pressed, [Some('1'), None, None, None, Some('1'), Some('#'), Some('D')]);
         assert_eq!(keys.pressed(6000, &[16, 0, 0, 0]), None, "a flash of the hook is no key");

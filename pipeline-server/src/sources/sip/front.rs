@@ -152,7 +152,10 @@ mod tests {
             (request("INVITE", &format!("{USUAL}CSeq: 1 INVITE\r\nContent-Length: 900\r\n"), "v=0"), "400"),
             (request("INVITE", &format!("{USUAL}CSeq: 1 INVITE\r\nContent-Length: x\r\n"), ""), "400"),
             (request("INVITE", "From: <sip:a@b>\r\nTo: <sip:x@y>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n", ""), "400"),
-            (request("INVITE", &format!("{USUAL}CSeq: 1 INVITE\r\n"), "").replace("SIP/2.0\r\nV", "SIP/3.0\r\nV"), "505"),
+            (
+                request("INVITE", &format!("{USUAL}CSeq: 1 INVITE\r\n"), "").replace("SIP/2.0\r\nV", "SIP/3.0\r\nV"),
+                "505",
+            ),
         ] {
             let Judgement::Answer(answer) = judge(datagram.as_bytes()) else { panic!("{datagram}") };
             assert!(answer.starts_with(&format!("SIP/2.0 {status} ")), "{answer}");
@@ -162,7 +165,13 @@ mod tests {
 
     #[test]
     fn junk_gets_no_answer() {
-        for datagram in ["hello", "GET / HTTP/1.1\r\n\r\n", "ACK sip:x SIP/2.0\r\nVia: x\r\n\r\n", "X y SIP/2.0\r\n\r\n", "\u{0}\u{1}"] {
+        for datagram in [
+            "hello",
+            "GET / HTTP/1.1\r\n\r\n",
+            "ACK sip:x SIP/2.0\r\nVia: x\r\n\r\n",
+            "X y SIP/2.0\r\n\r\n",
+            "\u{0}\u{1}",
+        ] {
             assert_eq!(judge(datagram.as_bytes()), Judgement::Junk, "{datagram}");
         }
         assert_eq!(judge(&[0xff, 0xfe, 0x00]), Judgement::Junk);

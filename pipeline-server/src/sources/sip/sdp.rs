@@ -134,9 +134,7 @@ pub(super) fn offer(local: Local, available: impl Fn(Codec) -> bool) -> String {
 fn begin(local: Local) -> String {
     let Local { address, id, version, .. } = local;
     let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
-    format!(
-        "v=0\r\no=- {id} {version} IN {kind} {address}\r\ns=pipeline-server\r\nc=IN {kind} {address}\r\nt=0 0\r\n"
-    )
+    format!("v=0\r\no=- {id} {version} IN {kind} {address}\r\ns=pipeline-server\r\nc=IN {kind} {address}\r\nt=0 0\r\n")
 }
 
 /// A stream of audio; `keys` are number and clock rate.
@@ -172,15 +170,14 @@ fn is_plain(media: &SDPMediaRef) -> bool {
 /// The codec that sounds best of those that are offered.
 fn choose(media: &SDPMediaRef, available: &impl Fn(Codec) -> bool) -> Option<Format> {
     Codec::ALL.into_iter().find_map(|codec| {
-        let payload_type = offered(media, |name, rate| {
-            name.eq_ignore_ascii_case(codec.name()) && rate == codec.clock_rate()
-        })
-        .or_else(|| {
-            // Those with fixed numbers need not be explained.
-            let fixed = codec.fixed_payload_type()?;
-            let text = fixed.to_string();
-            (media.formats().any(|format| format == text) && mapping(media, fixed).is_none()).then_some(fixed)
-        })?;
+        let payload_type =
+            offered(media, |name, rate| name.eq_ignore_ascii_case(codec.name()) && rate == codec.clock_rate())
+                .or_else(|| {
+                    // Those with fixed numbers need not be explained.
+                    let fixed = codec.fixed_payload_type()?;
+                    let text = fixed.to_string();
+                    (media.formats().any(|format| format == text) && mapping(media, fixed).is_none()).then_some(fixed)
+                })?;
         available(codec).then_some(Format { codec, payload_type })
     })
 }
@@ -194,9 +191,11 @@ fn dtmf(media: &SDPMediaRef, codec: Codec) -> Option<u8> {
 
 /// The first format whose name and clock rate are right.
 fn offered(media: &SDPMediaRef, right: impl Fn(&str, u32) -> bool) -> Option<u8> {
-    media.formats().filter_map(|format| format.parse::<u8>().ok()).filter(|number| *number < 128).find(|number| {
-        mapping(media, *number).is_some_and(|(name, rate)| right(&name, rate))
-    })
+    media
+        .formats()
+        .filter_map(|format| format.parse::<u8>().ok())
+        .filter(|number| *number < 128)
+        .find(|number| mapping(media, *number).is_some_and(|(name, rate)| right(&name, rate)))
 }
 
 /// Name and clock rate of a format, where it is explained.
