@@ -66,7 +66,7 @@ bench-server: build ## Measure the server with 1, 8 and 32 clients that speak at
 
 soak: build setup-tests ## Run hours of audio through elements and from cameras, thousands of sessions and of clients, and watch memory
 	$(CARGO) run --release -p e2e-tests --bin soak
-	$(CARGO) test --release -p e2e-tests --test server -- --ignored --nocapture --test-threads 1 a_long_storm soak::
+	$(CARGO) test --release -p e2e-tests --test server -- --ignored --nocapture --test-threads 1 a_long_storm soak:: hundreds_who_came_and_went
 
 install: build ## Install into PREFIX (/usr/local), DESTDIR honoured
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh install

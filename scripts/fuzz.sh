@@ -20,7 +20,7 @@ cd "$root"
 TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-for target in ggml safetensors ctranslate2 control websocket sip twilio; do
+for target in ggml safetensors ctranslate2 control websocket sip twilio whip; do
     say "fuzzing $target for $seconds s"
     words=()
     case $target in

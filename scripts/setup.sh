@@ -39,6 +39,8 @@ test_packages=(
     'openssl|makes certificates'
     'python3-gi|the camera of the tests is a Python program'
     'gir1.2-gst-rtsp-server-1.0|the camera: an RTSP server with AAC, Opus and G.711'
+    'gstreamer1.0-nice|ICE for webrtcbin, a WebRTC client of the tests'
+    'gir1.2-gst-plugins-bad-1.0|the same for Python'
     'baresip-core|a telephone'
     'sip-tester|SIPp: calls by scenarios, many at once'
     'kamailio|a PBX: registrar and proxy'

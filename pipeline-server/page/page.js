@@ -4,6 +4,7 @@ import { FileFeed, LiveFeed } from "./feed.js";
 import { explained, Microphone } from "./microphone.js";
 import { Refused, Session } from "./session.js";
 import * as subtitles from "./subtitles.js";
+import { WebRtcSession } from "./webrtc.js";
 
 const $ = (id) => document.getElementById(id);
 const finals = [];
@@ -112,17 +113,18 @@ async function token() {
   return { token: (await response.json()).token };
 }
 
-function begin(query, feed) {
+// `way` is how the audio gets there: WebSocket from a feed, or WebRTC from a stream.
+function begin(Way, query, way) {
   const language = $("language").value;
   const server = new URL(".", location.href);
-  session = new Session({ server, query: { ...query, ...(language && { language }) }, token, feed, on });
+  session = new Way({ server, query: { ...query, ...(language && { language }) }, token, on, ...way });
 }
 
 // The button: "Start", then "Stop", and while the last words are waited for "Discard".
 function pressed(on, label = on ? "Stop" : "Start") {
   $("start").textContent = label;
   $("start").setAttribute("aria-pressed", String(on));
-  $("language").disabled = on;
+  for (const id of ["language", "websocket", "webrtc"]) $(id).disabled = on;
 }
 
 async function start() {
@@ -131,10 +133,12 @@ async function start() {
   status("Asking for the microphone …");
   try {
     microphone = await Microphone.open(() => stop());
-    const feed = new LiveFeed(microphone.rate);
-    begin({ encoding: "s16le", sample_rate: microphone.rate }, feed);
+    const feed = $("webrtc").checked ? undefined : new LiveFeed(microphone.rate);
+    if (feed) begin(Session, { encoding: "s16le", sample_rate: microphone.rate }, { feed });
+    else begin(WebRtcSession, {}, { stream: microphone.stream });
     microphone.hear(({ samples, loudness }) => {
       $("level").value = Math.max(0, 1 + Math.log10(loudness + 1e-6) / 2.5);
+      if (!feed) return;
       feed.push(samples);
       if ($("status").dataset.state === "wait") {
         $("kept").textContent = `${Math.floor((feed.end - feed.start) / feed.bytesPerSecond)} s kept`;
@@ -167,7 +171,7 @@ function transcribe(file) {
   wanted = () => transcribe(file);
   pressed(true);
   status(`Sending ${file.name} …`);
-  begin({ encoding: "auto" }, new FileFeed(file));
+  begin(Session, { encoding: "auto" }, { feed: new FileFeed(file) });
 }
 
 function download(name, type, text) {
@@ -226,4 +230,5 @@ for (const kind of ["dragleave", "drop"]) {
   });
 }
 addEventListener("drop", (event) => event.dataTransfer.files[0] && transcribe(event.dataTransfer.files[0]));
+if (location.hash === "#webrtc") $("webrtc").checked = true;
 pressed(false);

@@ -11,6 +11,7 @@ use crate::protocol::control::{Configure, Control};
 pub use crate::sources::sip::fuzzing::sip;
 pub use crate::sources::twilio::fuzzing::twilio;
 pub use crate::sources::websocket::fuzzing::websocket;
+pub use crate::sources::whip::fuzzing::whip;
 
 /// Bytes of a message at most.
 const LARGEST: usize = 1 << 16;

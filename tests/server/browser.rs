@@ -22,7 +22,7 @@ use crate::transcripts::two_sentences;
 
 const SESSIONS: &str = "pipeline_server_sessions{source=\"websocket\"}";
 
-fn texts(list: &Value) -> Vec<&str> {
+pub(crate) fn texts(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
@@ -48,14 +48,14 @@ fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -
 }
 
 /// What a script prints.
-async fn shown<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Value {
+pub(crate) async fn shown<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Value {
     let output = within("the browser", script(name, arguments).output()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// A file for the browser's microphone.
-fn microphone(said: &Composition) -> (TempDir, PathBuf) {
+pub(crate) fn microphone(said: &Composition) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("microphone.wav");
     write_wav(&path, &said.samples, SAMPLE_RATE, 1).unwrap();
@@ -63,7 +63,7 @@ fn microphone(said: &Composition) -> (TempDir, PathBuf) {
 }
 
 /// Where pictures of the pages go, for whoever wants to look at them.
-fn pictures() -> PathBuf {
+pub(crate) fn pictures() -> PathBuf {
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     std::fs::create_dir_all(&pictures).unwrap();
     pictures
@@ -119,7 +119,7 @@ async fn the_page_shows_what_is_said_into_the_microphone_and_what_is_in_a_file()
     assert_eq!(shown["cleared"], json!([]));
 
     // By the Tab key, in the order in which they are seen; what can't be used is passed over.
-    assert_eq!(texts(&shown["tabs"]), ["transcript", "start", "language", "file", "copy"]);
+    assert_eq!(texts(&shown["tabs"]), ["transcript", "start", "websocket", "language", "file", "copy"]);
     assert_eq!(shown["live-region"], "polite");
     assert_eq!(shown["overflow"], false, "the page is wider than a phone");
     assert_eq!(shown["foreign"], json!([]), "something came from elsewhere");
@@ -239,7 +239,7 @@ async fn live_captions_show_a_session_in_which_somebody_else_speaks() {
 #[tokio::test]
 async fn the_pages_headers_let_nothing_else_in() {
     let server = Server::start(&[]);
-    let own = ["/", "/page.css", "/page.js", "/subtitles.js", "/icon.svg"];
+    let own = ["/", "/page.css", "/page.js", "/subtitles.js", "/webrtc.js", "/icon.svg"];
     let modules = ["/live-captions.js", "/session.js", "/subscription.js", "/feed.js", "/microphone.js", "/worklet.js"];
     for path in own.iter().chain(&modules) {
         let response = request(&server, "GET", path).await;

@@ -28,3 +28,4 @@ mod tls;
 mod traces;
 mod transcripts;
 mod twilio;
+mod whip;

@@ -66,7 +66,7 @@ impl Access {
     /// Who wants a session, from `peer`'s connection; `token` is what the address brought.
     pub(crate) fn admit(&self, headers: &HeaderMap, peer: SocketAddr, token: Option<&str>) -> Result<Client, Problem> {
         let ip = self.count(headers, peer)?;
-        origin::check(headers, &self.rules.origins).map_err(|detail| Problem::new(Kind::ForeignOrigin, detail))?;
+        self.check_origin(headers)?;
         let key = match token {
             Some(token) if !self.rules.keys.is_empty() => Some(self.of_token(token)?),
             _ => self.key(headers)?,
@@ -87,6 +87,11 @@ impl Access {
     /// Whether whoever reaches the server is trusted: only programs of this machine do, and none of them needs a key.
     pub(crate) fn is_private(&self) -> bool {
         self.rules.local && self.rules.keys.is_empty()
+    }
+
+    /// Whether the page that a browser asks for may do so. Programs other than browsers always may.
+    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        origin::check(headers, &self.rules.origins).map_err(|detail| Problem::new(Kind::ForeignOrigin, detail))
     }
 
     /// The name of the key that a request shows; none where there are no keys.

@@ -137,6 +137,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         allowance,
         resumables: resumables.clone(),
         doors: Arc::new(args.doors.clone()),
+        whip: sources::whip::open(&args.doors.whip, args.listen)?,
     };
     let doors = sources::open(&server).await?;
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;

@@ -29,6 +29,7 @@ use crate::protocol::schema;
 use crate::session::Sessions;
 use crate::sources as doors;
 use crate::sources::websocket::{Allowance, Resumables};
+use crate::sources::whip::Whip;
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub(crate) struct Server {
     pub(crate) resumables: Arc<Resumables>,
     pub(crate) declared: Arc<Declared>,
     pub(crate) doors: Arc<doors::Options>,
+    /// Where WebRTC is on.
+    pub(crate) whip: Option<Whip>,
 }
 
 /// All addresses.

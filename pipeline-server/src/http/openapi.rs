@@ -5,11 +5,15 @@ use utoipa::{Modify, OpenApi};
 
 use super::{events, sessions, sources};
 use crate::protocol::VERSION;
+use crate::sources::whip::http as whip;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "pipeline-server", description = "Streams that are transcribed while they are live."),
-    paths(sources::add, sources::list, sources::show, sources::remove, sessions::list, events::events),
+    paths(
+        sources::add, sources::list, sources::show, sources::remove, sessions::list, events::events, whip::publish,
+        whip::change, whip::end
+    ),
     modifiers(&Keys),
     security((), ("key" = []))
 )]

@@ -29,6 +29,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/subtitles.js", file(SCRIPT, include_str!("../../page/subtitles.js")))
         .route("/icon.svg", file("image/svg+xml", include_str!("../../page/icon.svg")))
         .route("/live-captions.js", module(include_str!("../../page/live-captions.js")))
+        .route("/webrtc.js", file(SCRIPT, include_str!("../../page/webrtc.js")))
         .route("/session.js", module(include_str!("../../page/session.js")))
         .route("/subscription.js", module(include_str!("../../page/subscription.js")))
         .route("/feed.js", module(include_str!("../../page/feed.js")))

@@ -3,12 +3,14 @@
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::pipeline::{Properties, Setting};
 
 /// Bytes of a prompt at most; Whisper itself takes some 220 tokens.
 const LONGEST_PROMPT: usize = 4_096;
+/// Text messages that are not understood before the session is closed.
+const PATIENCE: u32 = 16;
 
 /// A text message from the client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,9 +29,40 @@ pub(crate) enum Control {
     Close {},
 }
 
+/// Reads a client's messages, and has only so much patience with those that it does not understand.
+#[derive(Debug, Default)]
+pub(crate) struct Listener {
+    misunderstood: u32,
+}
+
+/// A message that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misread {
+    pub(crate) detail: String,
+    /// Whether there is no hope for more.
+    pub(crate) is_fatal: bool,
+}
+
+impl Listener {
+    /// Reads a text message.
+    pub(crate) fn read(&mut self, text: &str) -> Result<Control, Misread> {
+        serde_json::from_str(text).map_err(|error| {
+            self.misunderstood += 1;
+            let is_json = text.trim_start().starts_with('{');
+            let detail = if is_json {
+                format!("the text message is not understood: {error}")
+            } else {
+                "a text message has to be a JSON object with a type; audio goes into binary messages".to_owned()
+            };
+            Misread { detail, is_fatal: !is_json || self.misunderstood >= PATIENCE }
+        })
+    }
+}
+
 /// Settings of a session. Those of end-pointing can be changed until the first audio only.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Configure {
     /// Language that is spoken: a code such as `en`, `de`, `pt-BR`, or `auto` to detect it for each utterance.
     #[serde(skip_serializing_if = "Option::is_none")]

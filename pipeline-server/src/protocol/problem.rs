@@ -58,6 +58,18 @@ pub(crate) enum Kind {
     NotKept,
     /// The source that the server pulls can't be had.
     SourceFailed,
+    /// The body is of another kind than the address takes.
+    UnsupportedMediaType,
+    /// A session description that is none.
+    InvalidOffer,
+    /// A session description without what is needed.
+    UnacceptableOffer,
+    /// A change of something that has changed meanwhile.
+    OtherState,
+    /// A change without saying of what.
+    NoCondition,
+    /// There is no way to the client, or none back.
+    NoConnection,
     /// The pipeline broke.
     TranscriptionFailed,
 }
@@ -65,7 +77,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::InvalidParameter,
         Self::InvalidAudio,
         Self::InvalidMessage,
@@ -89,6 +101,12 @@ impl Kind {
         Self::AlreadyExists,
         Self::NotKept,
         Self::SourceFailed,
+        Self::UnsupportedMediaType,
+        Self::InvalidOffer,
+        Self::UnacceptableOffer,
+        Self::OtherState,
+        Self::NoCondition,
+        Self::NoConnection,
         Self::TranscriptionFailed,
     ];
 
@@ -122,6 +140,14 @@ impl Kind {
             Self::AlreadyExists => ("already-exists", 409, "There is one of that name already"),
             Self::NotKept => ("not-kept", 500, "It cannot be kept"),
             Self::SourceFailed => ("source-failed", 502, "The source cannot be had"),
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", 415, "The body is not of the kind that is taken here")
+            }
+            Self::InvalidOffer => ("invalid-offer", 400, "The session description is not understood"),
+            Self::UnacceptableOffer => ("unacceptable-offer", 422, "The offer cannot be accepted"),
+            Self::OtherState => ("other-state", 412, "It has changed meanwhile"),
+            Self::NoCondition => ("no-condition", 428, "It has to be said which state is changed"),
+            Self::NoConnection => ("no-connection", 408, "There is no connection between client and server"),
             Self::TranscriptionFailed => ("transcription-failed", 500, "The transcription failed"),
         }
     }

@@ -59,7 +59,7 @@ pub(crate) struct Ready {
     pub(crate) session_id: String,
     /// The model that transcribes.
     pub(crate) model: String,
-    /// How binary messages are read.
+    /// How audio is read.
     pub(crate) audio: AudioFormat,
     /// What the server allows.
     pub(crate) limits: Limits,
@@ -81,14 +81,14 @@ pub(crate) struct Resumed {
 pub(crate) struct Alive {
     /// Number of this message.
     pub(crate) seq: u64,
-    /// Bytes of audio that the server has: all that was sent before the `keepalive`.
+    /// Bytes of audio that the server has: all that was sent before the `keepalive`; 0 where audio comes over WebRTC.
     pub(crate) audio_bytes: u64,
 }
 
 /// How binary messages are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct AudioFormat {
-    /// `f32le`, `s16le`, `mulaw`, `alaw` or `auto`.
+    /// `f32le`, `s16le`, `mulaw`, `alaw` or `auto`; over WebRTC `opus`, `pcmu` or `pcma`.
     pub(crate) encoding: String,
     /// Frames a second; not there with `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ pub(crate) struct AudioFormat {
 pub(crate) struct Limits {
     /// Bytes of a binary message.
     pub(crate) max_message_bytes: usize,
-    /// Seconds without a message from the client after which the session is closed.
+    /// Seconds without a message from the client after which the session is closed; 0 for never.
     pub(crate) idle_timeout_seconds: u64,
     /// Seconds after which the session is closed whatever happens.
     pub(crate) max_duration_seconds: u64,

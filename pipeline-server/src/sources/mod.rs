@@ -6,6 +6,7 @@ pub(crate) mod rtp;
 pub(crate) mod sip;
 pub(crate) mod twilio;
 pub(crate) mod websocket;
+pub(crate) mod whip;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) sip: sip::Options,
     #[command(flatten)]
     pub(crate) twilio: twilio::Options,
+    #[command(flatten)]
+    pub(crate) whip: whip::Options,
 }
 
 impl Options {
@@ -36,17 +39,20 @@ impl Options {
 /// The doors that listen for themselves, while they are open.
 pub(crate) struct Open {
     sip: Option<sip::Open>,
+    whip: Option<whip::Whip>,
 }
 
 /// Opens the doors that listen for themselves.
 pub(crate) async fn open(server: &Server) -> anyhow::Result<Open> {
-    Ok(Open { sip: sip::open(server).await? })
+    Ok(Open { sip: sip::open(server).await?, whip: server.whip.clone() })
 }
 
 impl Open {
     /// Where they listen, for people and scripts.
     pub(crate) fn announcements(&self) -> Vec<String> {
-        self.sip.iter().map(|sip| format!("Calls: sip:{} (UDP and TCP)", sip.address)).collect()
+        let calls = self.sip.iter().map(|sip| format!("Calls: sip:{} (UDP and TCP)", sip.address));
+        let webrtc = self.whip.iter().map(|whip| format!("WebRTC: POST /whip (UDP at {})", whip.address()));
+        calls.chain(webrtc).collect()
     }
 
     /// Closes them, once all sessions are over.
@@ -59,7 +65,10 @@ impl Open {
 
 /// The addresses of the doors that are reached over HTTP.
 pub(crate) fn routes() -> Router<Server> {
-    Router::new().route("/ws/transcribe", any(websocket::transcribe)).route("/twilio/stream", any(twilio::stream))
+    let doors = Router::new()
+        .route("/ws/transcribe", any(websocket::transcribe))
+        .route("/twilio/stream", any(twilio::stream));
+    doors.merge(whip::http::routes())
 }
 
 /// Audio that is transcribed by itself: one speaker, one side of a call.

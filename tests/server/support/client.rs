@@ -42,6 +42,11 @@ pub(crate) fn assert_is_of_the_protocol(message: &Value) {
     assert!(CLIENT_MESSAGES.is_valid(message), "{message}");
 }
 
+/// Fails unless it is a message that the server may send.
+pub(crate) fn assert_is_of_the_server(message: &Value) {
+    assert!(SERVER_MESSAGES.is_valid(message), "{message}");
+}
+
 /// Both halves of a connection.
 pub(crate) struct Client {
     pub(crate) sender: Sender,
@@ -277,7 +282,8 @@ struct Utterance {
 }
 
 impl Order {
-    fn check(&mut self, message: &Value) {
+    /// Fails unless that message may come next.
+    pub(crate) fn check(&mut self, message: &Value) {
         let seq = message["seq"].as_u64().unwrap();
         assert!(seq > self.seq, "{seq} behind {}: {message}", self.seq);
         self.seq = seq;

@@ -52,6 +52,19 @@ pub(crate) async fn send(server: &Server, method: &str, path: &str, body: &Value
     exchange(server, method, path, &headers, &body).await
 }
 
+/// A request with a body of another kind, and more headers, each with its line end.
+pub(crate) async fn send_text(
+    server: &Server,
+    method: &str,
+    path: &str,
+    kind: &str,
+    headers: &str,
+    body: &str,
+) -> Response {
+    let headers = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n{headers}", body.len());
+    exchange(server, method, path, &headers, body).await
+}
+
 /// The same with more headers, each with its line end.
 pub(crate) async fn request_with(server: &Server, method: &str, path: &str, headers: &str) -> Response {
     exchange(server, method, path, headers, "").await

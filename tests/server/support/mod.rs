@@ -7,6 +7,8 @@ pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod phone;
+pub(crate) mod publisher;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod verdict;
 

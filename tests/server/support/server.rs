@@ -21,6 +21,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where it takes calls, if it does.
     pub(crate) calls: Option<SocketAddr>,
+    /// Where WebRTC is, if it is.
+    udp: Option<SocketAddr>,
     /// Where it speaks TLS: what its certificate is checked with.
     pub(crate) tls: Option<TlsConnector>,
     stderr: Option<JoinHandle<String>>,
@@ -72,7 +74,7 @@ impl Server {
             let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut bytes));
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        let (mut address, mut calls) = (None, None);
+        let (mut address, mut calls, mut udp) = (None, None, None);
         loop {
             let Ok(line) = lines.recv_timeout(LIMIT) else {
                 let _ = child.kill();
@@ -83,11 +85,18 @@ impl Server {
                 address = Some(listening.strip_suffix("/ws/transcribe").unwrap().parse().unwrap());
             } else if let Some(sip) = line.strip_prefix("Calls: sip:") {
                 calls = Some(sip.split(' ').next().unwrap().parse().unwrap());
+            } else if let Some((_, listening)) = line.split_once("(UDP at ") {
+                udp = Some(listening.strip_suffix(')').unwrap().parse().unwrap());
             } else if line.starts_with("Ready") {
                 break;
             }
         }
-        Self { child, address: address.unwrap(), calls, tls: None, stderr: Some(stderr) }
+        Self { child, address: address.unwrap(), calls, udp, tls: None, stderr: Some(stderr) }
+    }
+
+    /// Where WebRTC is.
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp.unwrap()
     }
 
     /// A connection to it.

@@ -1,16 +1,19 @@
 //! The elements for one codec: `appsrc ! rtpjitterbuffer ! depayloader ! decoder ! concealment`.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use gst::prelude::*;
 
 use super::silence::Silence;
 use super::Format;
-use crate::pipeline::{make, Error};
+use crate::pipeline::{make, Error, FINALIZE};
 use crate::sources::pad_of;
 
 /// How long packets wait for those that are late.
 const JITTER: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How long packets are under way to the end of a branch at most.
+pub(super) const HELD_BACK: Duration = Duration::from_millis(JITTER.mseconds() + 50);
 /// Bytes of packets that may wait to be taken, a few seconds: more is lost.
 const HELD: u64 = 256 * 1024;
 
@@ -88,6 +91,12 @@ impl Branch {
     /// Takes a packet. If it is not wanted any more, the session knows why.
     pub(super) fn push(&self, packet: &[u8]) {
         let _ = self.appsrc.push_buffer(gst::Buffer::from_slice(packet.to_vec()));
+    }
+
+    /// Ends the running utterance behind what was pushed so far.
+    pub(super) fn finalize(&self) {
+        let event = gst::event::CustomDownstream::new(gst::Structure::new_empty(FINALIZE));
+        self.appsrc.send_event(event);
     }
 
     /// Lets it play in a pipeline that does.

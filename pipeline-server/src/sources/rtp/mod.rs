@@ -66,6 +66,12 @@ impl Source for RtpAudio {
         shared.built = Some(Built { branch, pipeline: pipeline.downgrade(), outlets: outlets.clone() });
         Ok(())
     }
+
+    fn finish(&mut self, outlets: &Outlets) {
+        // What came last still waits for packets before it.
+        std::thread::sleep(branch::HELD_BACK);
+        outlets.end();
+    }
 }
 
 impl RtpInlet {
@@ -80,6 +86,13 @@ impl RtpInlet {
     pub(crate) fn idle(&self) {
         if let Some(built) = &self.lock().built {
             built.branch.silence().fill();
+        }
+    }
+
+    /// Ends the running utterance behind what came so far.
+    pub(crate) fn finalize(&self) {
+        if let Some(built) = &self.lock().built {
+            built.branch.finalize();
         }
     }
 

@@ -21,7 +21,7 @@ use tungstenite::Error as Fault;
 use super::resume::{Held, Resumables, WayIn};
 use super::Allowance;
 use crate::metrics::Metrics;
-use crate::protocol::control::Control;
+use crate::protocol::control::{Control, Listener};
 use crate::protocol::problem::Kind;
 use crate::protocol::results::{Alive, Message, Resumed};
 use crate::session::log::{Next, Subscription};
@@ -33,8 +33,6 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pings without any sign of life after which a client is gone.
 const UNANSWERED: u32 = 2;
-/// Text messages that are not understood before the session is closed.
-const PATIENCE: u32 = 16;
 
 /// What a connection needs beside the session.
 pub(super) struct Surroundings {
@@ -84,7 +82,8 @@ async fn serve(socket: WebSocket, held: &Held, connection: u64, after: Option<u6
         }
         tracing::info!(session = %session.id(), after = seq, "the client is back");
     }
-    let reader = Reader { session: session.clone(), way_in, allowance: around.allowance, misunderstood: 0 };
+    let reader =
+        Reader { session: session.clone(), way_in, allowance: around.allowance, listener: Listener::default() };
     let mut reading = pin!(reader.run(stream));
     let mut writing = pin!(write(sink, session.clone(), around, after.unwrap_or(0)));
     let mut over = pin!(sleep_until(held.end));
@@ -136,7 +135,7 @@ struct Reader<'a> {
     session: Arc<Session>,
     way_in: MutexGuard<'a, WayIn>,
     allowance: Allowance,
-    misunderstood: u32,
+    listener: Listener,
 }
 
 impl Reader<'_> {
@@ -217,9 +216,12 @@ impl Reader<'_> {
     }
 
     async fn control(&mut self, text: &str) {
-        let control = match serde_json::from_str(text) {
+        let control = match self.listener.read(text) {
             Ok(control) => control,
-            Err(error) => return self.misunderstood(text, &error),
+            Err(misread) => {
+                let fatal = misread.is_fatal.then_some(Reason::InvalidInput);
+                return self.session.report(Kind::InvalidMessage, misread.detail, fatal);
+            }
         };
         match control {
             Control::Configure(configure) => {
@@ -234,18 +236,6 @@ impl Reader<'_> {
             }
             Control::Close {} => self.session.drain(Reason::ClientClosed),
         }
-    }
-
-    fn misunderstood(&mut self, text: &str, error: &serde_json::Error) {
-        self.misunderstood += 1;
-        let is_json = text.trim_start().starts_with('{');
-        let fatal = !is_json || self.misunderstood >= PATIENCE;
-        let detail = if is_json {
-            format!("the text message is not understood: {error}")
-        } else {
-            "a text message has to be a JSON object with a type; audio goes into binary messages".to_owned()
-        };
-        self.session.report(Kind::InvalidMessage, detail, fatal.then_some(Reason::InvalidInput));
     }
 
     fn broke(&self, error: &axum::Error) -> Ending {
