@@ -55,7 +55,10 @@ struct Entry {
 
 impl Entry {
     fn new(spec: SourceSpec, origin: Origin, client: Client, opened: &Result<Attended, Problem>) -> Self {
-        let session = opened.as_ref().map(|session| Arc::clone(session)).map_err(Problem::clone);
+        let session = match opened {
+            Ok(session) => Ok(Arc::clone(session)),
+            Err(problem) => Err(problem.clone()),
+        };
         Self { id: Uuid::new_v4(), spec, origin, client, session, waiting: None, reopened: 0 }
     }
 }

@@ -3,7 +3,7 @@
 use gst::prelude::*;
 
 use super::{add_with_sink, apply, make, transcriber, Error, Options, Progress, Source};
-use crate::sources::pulled::Pulled;
+use crate::sources::pulled::{Pulled, Stream};
 use crate::sources::{pad_of, Outlets, Source as _};
 
 /// Name of the application message that says there is no audio in the input.
@@ -38,7 +38,7 @@ impl Parts {
         };
         let (decoder, pulled) = match source {
             Source::Stream(stream) => {
-                let mut pulled = Pulled::new(stream.clone());
+                let mut pulled = Pulled::new(Stream::clone(stream));
                 let outlets = Outlets::new(&pipeline, vec![pad_of(&entry, "sink")?]);
                 pulled.build(&pipeline, &outlets)?;
                 (None, Some(pulled))

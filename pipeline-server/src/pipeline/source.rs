@@ -11,7 +11,7 @@ use crate::sources::pulled::{Address, Protocol, Stream};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A stream from elsewhere.
-    Stream(Stream),
+    Stream(Box<Stream>),
     /// A file, or whatever else GStreamer has a source for.
     Uri(String),
     /// A file or stream of any container on stdin.
@@ -47,7 +47,7 @@ impl Source {
         let mut stream = Stream::new(address);
         // A person who mistyped is not to wait.
         stream.policy.insists = false;
-        Ok(Self::Stream(stream))
+        Ok(Self::Stream(Box::new(stream)))
     }
 }
 

@@ -65,9 +65,8 @@ impl Open {
 
 /// The addresses of the doors that are reached over HTTP.
 pub(crate) fn routes() -> Router<Server> {
-    let doors = Router::new()
-        .route("/ws/transcribe", any(websocket::transcribe))
-        .route("/twilio/stream", any(twilio::stream));
+    let doors =
+        Router::new().route("/ws/transcribe", any(websocket::transcribe)).route("/twilio/stream", any(twilio::stream));
     doors.merge(whip::http::routes())
 }
 
