@@ -34,7 +34,7 @@ pub(super) struct SessionView {
     session_id: String,
     /// The door it came through.
     source: &'static str,
-    /// `connecting`, `live`, `draining` or `closed`.
+    /// `connecting`, `live` or `draining`.
     state: &'static str,
     /// The name of a declared source.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +78,9 @@ pub(super) async fn list(
     let client = server.access.admit(&headers, peer, params.token.as_deref());
     let client = client.inspect_err(|problem| server.metrics.refused(problem.kind()))?;
     let wanted = |session: &Session| {
-        Told::of(session).is_for(client.key.as_deref())
+        // One that is over may still have its pipeline taken down.
+        !session.state().is_closed()
+            && Told::of(session).is_for(client.key.as_deref())
             && params.source.as_deref().is_none_or(|source| source == session.kind())
             && params.call_id.as_deref().is_none_or(|id| session.call().is_some_and(|call| call.call_id == id))
     };

@@ -71,5 +71,7 @@ async fn sessions_of_clients_can_be_read_along_and_ends_are_ends() {
     assert_eq!(lost.next().await.unwrap().data, ready);
     client.transcribe(Vec::new()).await;
     assert_eq!(reader.rest().await.last().unwrap()["reason"], "client_closed");
-    request(&server, "GET", &path).await.problem("not-found", 404);
+    // Who comes late is told of the end.
+    let late = Events::request(&server, &path, "").await.rest().await;
+    assert_eq!(late.iter().map(|sent| sent.event.as_str()).collect::<Vec<_>>(), ["closed"]);
 }

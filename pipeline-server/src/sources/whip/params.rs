@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        for (query, named) in [("?langage=de", "langage"), ("?min_silence_ms=x", "x"), ("?token", "token")] {
+        for (query, named) in [("?langage=de", "langage"), ("?min_silence_ms=x", "min_silence_ms"), ("?token", "token")]
+        {
             let read = read(query);
             assert!(query == "?token" || read.unwrap_err().contains(named), "{query}");
         }
