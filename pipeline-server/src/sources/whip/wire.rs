@@ -8,6 +8,8 @@ use tokio::net::UdpSocket;
 /// See the module.
 pub(super) struct Wire {
     socket: UdpSocket,
+    /// The same, to send with: tokio's own sends nothing before the runtime has heard that it may.
+    sender: std::net::UdpSocket,
     is_v6: bool,
 }
 
@@ -16,7 +18,8 @@ impl Wire {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, is_v6: address.is_ipv6() })
+        let sender = socket.try_clone()?;
+        Ok(Self { socket: UdpSocket::from_std(socket)?, sender, is_v6: address.is_ipv6() })
     }
 
     /// Where it listens.
@@ -42,7 +45,7 @@ impl Wire {
             SocketAddr::V4(v4) if self.is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
             other => other,
         };
-        if let Err(error) = self.socket.try_send_to(datagram, to) {
+        if let Err(error) = self.sender.send_to(datagram, to) {
             tracing::trace!(%error, "a datagram was not sent");
         }
     }
