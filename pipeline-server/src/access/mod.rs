@@ -18,7 +18,7 @@ use axum::http::HeaderMap;
 use ipnet::IpNet;
 
 pub(crate) use self::address::network;
-pub(crate) use self::key::{generate, Key};
+pub(crate) use self::key::{generate, hex, Key};
 use self::rate::Rate;
 use self::token::Tokens;
 use crate::protocol::problem::{Kind, Problem};

@@ -10,6 +10,7 @@ pub(crate) mod whip;
 
 use std::sync::Arc;
 
+use axum::extract::ws;
 use axum::routing::any;
 use axum::Router;
 use gst::prelude::*;
@@ -17,6 +18,7 @@ use gst::prelude::*;
 use crate::exit::UsageError;
 use crate::http::Server;
 use crate::pipeline::{make, Error, NO_AUDIO};
+use crate::session::Reason;
 
 /// Settings of the doors, those of each in its folder.
 #[derive(Debug, Clone, clap::Args)]
@@ -162,6 +164,17 @@ impl Outlets {
         let Some(pipeline) = self.pipeline.upgrade() else { return };
         let news = gst::message::Application::builder(gst::Structure::new_empty(NO_AUDIO)).src(&pipeline).build();
         let _ = pipeline.post_message(news);
+    }
+}
+
+/// The code of the frame that closes a WebSocket whose session ended for `reason` (RFC 6455, 7.4).
+pub(crate) fn close_code(reason: Reason) -> u16 {
+    match reason {
+        Reason::ClientClosed | Reason::ClientGone | Reason::EndOfStream => ws::close_code::NORMAL,
+        Reason::Shutdown => ws::close_code::AWAY,
+        Reason::InvalidInput => ws::close_code::INVALID,
+        Reason::IdleTimeout | Reason::MaxDuration | Reason::SlowReader => ws::close_code::POLICY,
+        Reason::SourceFailed | Reason::Failed => ws::close_code::ERROR,
     }
 }
 

@@ -1,6 +1,10 @@
 //! Which span belongs to which: random numbers, and the header with which a client names its own span.
 
+use axum::http::HeaderMap;
 use uuid::Uuid;
+
+/// The header's name.
+const HEADER: &str = "traceparent";
 
 /// The span that a client named: `traceparent` of W3C Trace Context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,8 +14,13 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
+    /// What a request says, if it does.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        Self::from_header(headers.get(HEADER)?.to_str().ok()?)
+    }
+
     /// Reads the header; none if it is not one, or the client does not record its trace.
-    pub(crate) fn from_header(header: &str) -> Option<Self> {
+    pub(super) fn from_header(header: &str) -> Option<Self> {
         let mut fields = header.trim().split('-');
         let mut field = |digits: usize| {
             let text = fields.next()?;

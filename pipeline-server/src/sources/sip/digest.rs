@@ -4,7 +4,6 @@
 //! counts only.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +13,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::options::User;
+use crate::access::hex;
 
 /// How long a nonce is good for.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -192,13 +192,6 @@ fn fields(text: &str) -> HashMap<String, String> {
 
 fn hash(text: &str) -> String {
     hex(&Md5::digest(text.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

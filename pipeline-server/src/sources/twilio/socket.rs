@@ -19,6 +19,7 @@ use crate::http::Server;
 use crate::protocol::call::CallEndReason;
 use crate::protocol::problem::Kind;
 use crate::session::{Attended, Place, Reason, Session, State, Wishes};
+use crate::sources::close_code;
 
 /// How long `start` may take behind the handshake; Twilio sends it at once.
 const START: Duration = Duration::from_secs(10);
@@ -269,7 +270,7 @@ async fn finish(session: &Arc<Session>, ending: Ending, stream: &mut SplitStream
     match ending.closing {
         Some(closing) => closing,
         None if !open => Closing::gone(),
-        None => Closing::new(code(reason), reason.name()),
+        None => Closing::new(close_code(reason), reason.name()),
     }
 }
 
@@ -283,17 +284,6 @@ fn broken(error: &axum::Error) -> Closing {
         Some(Fault::Capacity(_)) => Closing::new(ws::close_code::SIZE, "the message is too large"),
         Some(Fault::Utf8(_)) => Closing::new(ws::close_code::INVALID, "a text message is not UTF-8"),
         _ => Closing::gone(),
-    }
-}
-
-/// The code of the close frame (RFC 6455, 7.4).
-fn code(reason: Reason) -> u16 {
-    match reason {
-        Reason::ClientClosed | Reason::ClientGone | Reason::EndOfStream => ws::close_code::NORMAL,
-        Reason::Shutdown => ws::close_code::AWAY,
-        Reason::InvalidInput => ws::close_code::INVALID,
-        Reason::IdleTimeout | Reason::MaxDuration | Reason::SlowReader => ws::close_code::POLICY,
-        Reason::SourceFailed | Reason::Failed => ws::close_code::ERROR,
     }
 }
 

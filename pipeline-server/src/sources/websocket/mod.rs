@@ -36,8 +36,6 @@ use crate::protocol::VERSION;
 use crate::session::Wishes;
 use crate::traces::Parent;
 
-/// The header of W3C Trace Context.
-const TRACEPARENT: &str = "traceparent";
 /// Name of this door.
 const KIND: &str = "websocket";
 
@@ -103,7 +101,7 @@ async fn open(
     let key = client.key.clone();
     let place = server.sessions.admit(client, tracks.len())?;
     let (source, inlet) = ClientAudio::new(wire, tracks);
-    let parent = headers.get(TRACEPARENT).and_then(|header| Parent::from_header(header.to_str().ok()?));
+    let parent = Parent::of(headers);
     let (configure, full_transcripts) = (params.configure(), params.full_transcripts());
     let wishes = Wishes { configure, full_transcripts, parent, name: None };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;

@@ -26,6 +26,7 @@ use crate::protocol::problem::Kind;
 use crate::protocol::results::{Alive, Message, Resumed};
 use crate::session::log::{Next, Subscription};
 use crate::session::{Reason, Session, State};
+use crate::sources::close_code;
 
 /// How long a session that is over waits until the client has taken its last messages.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -308,7 +309,7 @@ async fn write(
         }
     }
     let State::Closed(reason) = session.state() else { return true };
-    let close = CloseFrame { code: code(reason), reason: Utf8Bytes::from_static(reason.name()) };
+    let close = CloseFrame { code: close_code(reason), reason: Utf8Bytes::from_static(reason.name()) };
     tokio::select! {
         _ = sink.send(ws::Message::Close(Some(close))) => {}
         () = expired => {}
@@ -327,15 +328,4 @@ fn give_up(session: &Arc<Session>, messages: &mut Subscription) {
 fn frame(message: &Message) -> ws::Message {
     // Plain structs with string keys: nothing in them can fail to serialise.
     ws::Message::Text(serde_json::to_string(message).unwrap_or_default().into())
-}
-
-/// The code of the close frame (RFC 6455, 7.4).
-fn code(reason: Reason) -> u16 {
-    match reason {
-        Reason::ClientClosed | Reason::ClientGone | Reason::EndOfStream => ws::close_code::NORMAL,
-        Reason::Shutdown => ws::close_code::AWAY,
-        Reason::InvalidInput => ws::close_code::INVALID,
-        Reason::IdleTimeout | Reason::MaxDuration | Reason::SlowReader => ws::close_code::POLICY,
-        Reason::SourceFailed | Reason::Failed => ws::close_code::ERROR,
-    }
 }

@@ -140,7 +140,7 @@ async fn open(
     let (codec, answer) = (negotiated.formats[0].codec, negotiated.answer.clone());
 
     let (source, inlet) = RtpAudio::new(KIND, None, negotiated.formats[0]);
-    let parent = headers.get("traceparent").and_then(|header| Parent::from_header(header.to_str().ok()?));
+    let parent = Parent::of(headers);
     let wishes = Wishes { configure: params.configure, full_transcripts: params.full_transcript, parent, name: None };
     let session = server.sessions.open(place, Box::new(source), wishes).await?;
     let session_id = session.id().to_string();
