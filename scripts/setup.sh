@@ -27,6 +27,7 @@ packages=(
     'pkg-config|finds the GStreamer libraries'
     'g++|compiles whisper.cpp'
     'cmake|builds whisper.cpp'
+    'libssl-dev|encryption of WebRTC (DTLS)'
     'libclang-dev|Rust bindings of whisper.cpp (bindgen)'
 )
 test_packages=(

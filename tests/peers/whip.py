@@ -6,13 +6,10 @@
 SPEECH is raw audio, mono, 16 bits, 16 kHz; it is sent as Opus with in-band FEC at the pace of speech. After SECONDS the
 publication is taken back. With RELAY (ADDRESS:PORT) media go through there. Standard output tells, an object a line: the
 answer's headers, and each message that comes over the data channel.
-
-GStreamer's own certificates are RSA, which the server does not take (browsers have ECDSA): so it gets another one.
 """
 
 import json
 import re
-import subprocess
 import sys
 import urllib.request
 
@@ -32,19 +29,12 @@ LAUNCH = (
 )
 
 
-CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=whip -keyout - -out -"
-
-FINGERPRINT = "openssl x509 -noout -fingerprint -sha256"
-
-
 class Client:
     def __init__(self, url, speech, seconds, relay):
         self.url, self.seconds, self.relay = url, float(seconds), relay
         self.loop = GLib.MainLoop()
         self.location = None
-        self.pem = subprocess.run(CERTIFICATE.split(), check=True, capture_output=True, text=True).stdout
         self.pipeline = Gst.parse_launch(LAUNCH.format(speech))
-        self.pipeline.connect("deep-element-added", lambda _, bin, element: self.added(element))
         self.peer = self.pipeline.get_by_name("peer")
         # By itself it would bind to interfaces that lead elsewhere.
         # (PyGObject takes the agent for its own, so it is kept.)
@@ -59,15 +49,6 @@ class Client:
         channel.connect("on-message-string", lambda _, text: self.told(text))
         self.pipeline.set_state(Gst.State.PLAYING)
 
-    def added(self, element):
-        factory = element.get_factory()
-        if factory and factory.get_name() == "dtlssrtpdec":
-            element.props.pem = self.pem
-
-    def fingerprint(self):
-        told = subprocess.run(FINGERPRINT.split(), input=self.pem, check=True, capture_output=True, text=True).stdout
-        return told.strip().split("=")[1]
-
     def when(self, then):
         return Gst.Promise.new_with_change_func(lambda promise, *_: then(promise.get_reply()))
 
@@ -80,8 +61,6 @@ class Client:
 
     def post(self):
         offer = self.peer.props.local_description.sdp.as_text()
-        # webrtcbin has looked at its certificate before it could be changed.
-        offer = re.sub(r"sha-256 [0-9A-F:]+", "sha-256 " + self.fingerprint(), offer)
         if self.relay:
             offer = re.sub(r"a=candidate:.*\r\n", "", offer)
         headers = {"Content-Type": "application/sdp"}

@@ -4,6 +4,7 @@ mod burned_in;
 mod files;
 mod live;
 mod microphone;
-mod mulaw;
+mod telephone;
 mod two_languages;
 mod usage;
+mod webrtc;

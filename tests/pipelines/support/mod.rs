@@ -2,6 +2,7 @@
 
 pub(crate) mod frames;
 pub(crate) mod media;
+pub(crate) mod packets;
 pub(crate) mod program;
 pub(crate) mod subtitles;
 pub(crate) mod truth;

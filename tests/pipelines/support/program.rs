@@ -152,17 +152,21 @@ impl Running {
     /// Waits until a line is as wanted.
     pub(crate) fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) {
         while !self.lines.lock().unwrap().iter().any(|line| wanted(&line.text)) {
-            assert!(self.child.try_wait().unwrap().is_none(), "{} ended: {:#?}", self.name, self.lines);
-            self.watch();
+            self.wait_a_moment();
         }
     }
 
     /// Lets it run for so long.
     pub(crate) fn wait_until(&mut self, since_start: Duration) {
         while self.start.elapsed() < since_start {
-            assert!(self.child.try_wait().unwrap().is_none(), "{} ended: {:#?}", self.name, self.lines);
-            self.watch();
+            self.wait_a_moment();
         }
+    }
+
+    /// Lets it run a little more.
+    pub(crate) fn wait_a_moment(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_none(), "{} ended: {:#?}", self.name, self.lines);
+        self.watch();
     }
 
     /// Waits for its end.

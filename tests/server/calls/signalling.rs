@@ -97,6 +97,42 @@ async fn an_invite_that_comes_again_is_one_call() {
 }
 
 #[tokio::test]
+async fn what_overtakes_the_ack_waits_for_it() {
+    let (server, calls) = start(&[]);
+    let mut line = Line::open(calls).await;
+    let invite = line.request("INVITE", "", &Line::offer(40_000));
+    line.send(&invite).await;
+    let first = line.answer().await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let ack = line.acknowledgement(&first, "");
+    // Hold, before the call is confirmed.
+    let hold = line.request("INVITE", "", &(Line::offer(40_000) + "a=inactive\r\n"));
+    line.send(&hold).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    line.send(&ack).await;
+    let held = line.answer_to("2 INVITE").await;
+    assert!(held.status == 200 && held.text.contains("a=inactive"), "{held:?}");
+    line.acknowledge(&held, "").await;
+    assert_eq!(line.ask("BYE", "", "").await.status, 200);
+    none_left(&server).await;
+
+    // An ACK that never comes: the request is told to come again.
+    let mut line = Line::open(calls).await;
+    let invite = line.request("INVITE", "", &Line::offer(40_000));
+    line.send(&invite).await;
+    let first = line.answer().await;
+    line.acknowledgement(&first, "");
+    let update = line.request("UPDATE", "", "");
+    line.send(&update).await;
+    let refused = line.answer_to("2 UPDATE").await;
+    assert!(refused.status == 500 && refused.header("Retry-After").is_some(), "{refused:?}");
+    let bye = line.request("BYE", "", "");
+    line.send(&bye).await;
+    assert_eq!(line.answer_to("3 BYE").await.status, 200);
+    none_left(&server).await;
+}
+
+#[tokio::test]
 async fn a_caller_may_change_her_mind_at_once() {
     let (server, calls) = start(&[]);
     for _ in 0..10 {

@@ -102,6 +102,16 @@ impl Line {
         }
     }
 
+    /// The final answer to a request; answers to others come again until they are acknowledged.
+    pub(crate) async fn answer_to(&self, sequence: &str) -> Reply {
+        loop {
+            let reply = self.answer().await;
+            if reply.header("CSeq") == Some(sequence) {
+                return reply;
+            }
+        }
+    }
+
     /// Sends a request and waits for the final answer; one of an INVITE is acknowledged.
     pub(crate) async fn ask(&mut self, method: &str, more: &str, body: &str) -> Reply {
         let request = self.request(method, more, body);
@@ -115,6 +125,12 @@ impl Line {
 
     /// Acknowledges an answer, with a body if there is one.
     pub(crate) async fn acknowledge(&mut self, reply: &Reply, body: &str) {
+        let ack = self.acknowledgement(reply, body);
+        self.send(&ack).await;
+    }
+
+    /// The text of an ACK that is not sent yet; what is said next belongs to the call that was answered.
+    pub(crate) fn acknowledgement(&mut self, reply: &Reply, body: &str) -> String {
         let to = reply.header("To").unwrap();
         let tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).unwrap_or_default();
         if reply.status == 200 {
@@ -122,14 +138,13 @@ impl Line {
             let port =
                 reply.text.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
             self.media = port.map(|port: u16| SocketAddr::new(self.server.ip(), port));
-            let ack = self.request("ACK", "", body);
-            self.send(&ack).await;
+            self.request("ACK", "", body)
         } else {
             let before = std::mem::replace(&mut self.to_tag, tag);
             let ack = self.request("ACK", "", "");
             self.to_tag = before;
             // It has the branch of its INVITE (RFC 3261, 17.1.1.3).
-            self.send(&ack.replace("z9hG4bK-ACK-", "z9hG4bK-INVITE-")).await;
+            ack.replace("z9hG4bK-ACK-", "z9hG4bK-INVITE-")
         }
     }
 

@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, Param, StatusCode, Transport, Uri};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, Instant};
 
 use super::call::{accept, attend, warning, Caller};
 use super::checks::{allow, is_sdp, refusal};
@@ -25,6 +27,10 @@ use crate::sources::rtp::Codec;
 
 /// Requests that are being answered at once; of more, no notice is taken.
 const AT_ONCE: usize = 1024;
+/// How long a request about a call waits for the ACK that it overtook, which UDP repeats within this time.
+const ACK: Duration = Duration::from_secs(4);
+/// How often it looks: the stack tells a call's states to one listener only, the call.
+const LOOK: Duration = Duration::from_millis(10);
 /// Seconds after which it may be tried again.
 const RETRY: &str = "10";
 
@@ -79,7 +85,10 @@ impl Door {
             return request.reply_with(status, headers, None).await;
         }
         if let Some(mut dialog) = self.dialogs.match_dialog(&request) {
-            return dialog.handle(&mut request).await;
+            return match is_its_turn(&dialog, request.original.method).await {
+                Ok(()) => dialog.handle(&mut request).await,
+                Err((status, headers)) => request.reply_with(status, headers, None).await,
+            };
         }
         let in_dialog = request.original.to_header().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
         match request.original.method {
@@ -211,6 +220,27 @@ impl Door {
             contact.params.push(Param::Transport(transport));
         }
         contact
+    }
+}
+
+/// Waits until a call is confirmed: a request that overtakes the ACK (RFC 5407, 3.1.4) is a request about a call, but the
+/// stack would take it for a part of the first INVITE and never answer it. Otherwise returns what it is to be answered.
+async fn is_its_turn(dialog: &Dialog, method: Method) -> Result<(), (StatusCode, Vec<Header>)> {
+    if matches!(method, Method::Ack | Method::Cancel | Method::Bye | Method::PRack) {
+        return Ok(());
+    }
+    let deadline = Instant::now() + ACK;
+    loop {
+        match dialog.state() {
+            state if state.is_confirmed() => return Ok(()),
+            state if state.is_terminated() => return Err((StatusCode::CallTransactionDoesNotExist, Vec::new())),
+            // RFC 3261, 14.2.
+            _ if Instant::now() > deadline => {
+                let again = Header::Other("Retry-After".into(), fastrand::u8(..=10).to_string());
+                return Err((StatusCode::ServerInternalError, vec![again]));
+            }
+            _ => sleep(LOOK).await,
+        }
     }
 }
 

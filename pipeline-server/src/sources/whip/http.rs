@@ -157,7 +157,7 @@ async fn open(
                 multichannel: false,
             },
             limits: Limits {
-                max_message_bytes: negotiate::LARGEST_MESSAGE as usize,
+                max_message_bytes: negotiate::LARGEST_MESSAGE,
                 idle_timeout_seconds: 0,
                 max_duration_seconds: server.allowance.max_duration.as_secs(),
                 resume_seconds: 0,

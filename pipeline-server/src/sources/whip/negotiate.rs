@@ -11,8 +11,8 @@ use super::sdp::{self, NoAudio};
 use crate::protocol::problem::{Kind, Problem};
 use crate::sources::rtp::Format;
 
-/// Bytes of a message over the data channel.
-pub(super) const LARGEST_MESSAGE: u32 = 64 * 1024;
+/// Bytes of a message over the data channel, as the stack says in its answers.
+pub(super) const LARGEST_MESSAGE: usize = 256 * 1024;
 /// What an answer says of Opus: that packets may bring the one before along.
 const FEC: &str = "useinbandfec=1";
 /// Bits a second that are wanted of Opus. Browsers send 32,000 by themselves, which the bundled model mishears more often.
@@ -47,7 +47,6 @@ pub(super) fn accept(offer: &str, certificate: DtlsCert, address: SocketAddr) ->
         .enable_pcmu(true, false)
         .enable_pcma(true, false)
         .set_dtls_cert(certificate)
-        .set_sctp_max_message_size(LARGEST_MESSAGE)
         .set_rtp_mode(true);
     let [first, longest] = CHECK;
     config.set_initial_stun_rto(first);
