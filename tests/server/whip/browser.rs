@@ -29,10 +29,9 @@ async fn the_page_has_the_words_over_webrtc_too_also_where_packets_are_lost() {
     let said = Composition::long();
     let plain = Client::connect(&server, "").await.transcribe(f32le(&said.samples)).await;
     let relay = Relay::start(server.udp(), 50).await;
-    let (clean, lossy) = tokio::join!(
-        publish(&server, &said, said.seconds(), None),
-        publish(&server, &said, said.seconds(), Some(&relay))
-    );
+    // One after the other: two browsers at once are more than two cores can bear without a stutter.
+    let clean = publish(&server, &said, said.seconds(), None).await;
+    let lossy = publish(&server, &said, said.seconds(), Some(&relay)).await;
     let percent = |text: &str| word_errors(&said.text(), text).percent();
     let [clean_errors, lossy_errors] = [&clean, &lossy].map(|shown| percent(&texts(&shown["finals"]).join(" ")));
     let (plain, lost) = (percent(&text(&plain)), relay.lost());
@@ -42,9 +41,8 @@ async fn the_page_has_the_words_over_webrtc_too_also_where_packets_are_lost() {
         clean["latency"]
     );
     assert!(lost > 3.0, "the relay lost {lost} %");
-    // The aim is 3 points. With two browsers on the machine's cores it was 3.1 and 4.7.
-    assert!(clean_errors <= plain + 8.0, "WebSocket {plain} %, WebRTC {clean_errors} %: {clean}");
-    assert!(lossy_errors <= plain + 12.0, "WebSocket {plain} %, with loss {lossy_errors} %: {lossy}");
+    assert!(clean_errors <= plain + 3.0, "WebSocket {plain} %, WebRTC {clean_errors} %: {clean}");
+    assert!(lossy_errors <= plain + 8.0, "WebSocket {plain} %, with loss {lossy_errors} %: {lossy}");
     assert_eq!(clean["publications"], json!(["POST"]));
     metric_becomes(&server, SESSIONS, 0.0).await;
     assert_eq!(metric(&server, &closed("client_closed")).await, 2.0);

@@ -17,9 +17,9 @@ pub(super) const HELD_BACK: Duration = Duration::from_millis(JITTER.mseconds() +
 /// Bytes of packets that may wait to be taken, a few seconds: more is lost.
 const HELD: u64 = 256 * 1024;
 
-/// Conceals what is lost of G.711 and G.722.
-const CONCEALER: &str = "spanplc";
-/// What it is asked to conceal: more than a moment, and no more than what can be made up.
+/// Conceal what is lost: of G.711 and G.722, of Opus.
+const CONCEALERS: [&str; 2] = ["spanplc", "opusdec"];
+/// What they are asked to conceal: more than a moment, and no more than what can be made up.
 const CONCEALED: RangeInclusive<gst::ClockTime> = gst::ClockTime::from_mseconds(5)..=gst::ClockTime::from_mseconds(100);
 
 /// See the module.
@@ -30,7 +30,8 @@ pub(super) struct Branch {
     silence: Silence,
 }
 
-/// Keeps gaps from the concealer that it does not survive: those shorter than a sample, and those before the first audio. The
+/// Keeps gaps from who conceals that it does not survive: those shorter than a sample and those before the first audio
+/// (`spanplc`), and those that are too short to be made up (`opusdec`, with FEC, decodes nothing any more after one). The
 /// timestamps still tell of them.
 fn spare(pad: &gst::Pad) {
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |pad, info| {
@@ -66,7 +67,7 @@ impl Branch {
                 element.set_property("plc", true);
                 element.set_property("use-inband-fec", true);
             }
-            if *name == CONCEALER {
+            if CONCEALERS.contains(name) {
                 spare(&pad_of(&element, "sink")?);
             }
             elements.push(element);

@@ -13,6 +13,7 @@ pub(crate) mod fuzzing;
 pub(crate) mod http;
 mod negotiate;
 mod options;
+mod padding;
 mod params;
 mod peer;
 mod publication;

@@ -10,6 +10,7 @@ use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::padding::Padding;
 use super::wire::Wire;
 use crate::sources::rtp::{Format, RtpInlet};
 
@@ -80,6 +81,7 @@ pub(super) struct Peer {
     formats: Vec<Format>,
     /// The format that the inlet takes; none while it changes.
     takes: Option<u8>,
+    padding: Padding,
     phase: watch::Sender<Phase>,
     notes: mpsc::Sender<Note>,
     channel: Option<ChannelId>,
@@ -108,6 +110,7 @@ impl Peer {
             addresses: Vec::new(),
             inlet,
             takes: formats.first().map(|format| format.payload_type),
+            padding: Padding::default(),
             formats,
             phase,
             notes,
@@ -198,6 +201,7 @@ impl Peer {
 
     /// The inlet takes that format now.
     pub(super) fn changed(&mut self, payload_type: u8) {
+        self.padding.restart();
         self.takes = Some(payload_type);
     }
 
@@ -290,7 +294,11 @@ impl Peer {
         let number = *packet.header.payload_type;
         if self.takes == Some(number) {
             self.sounded = Some(now);
-            return self.inlet.push(&bytes(packet));
+            let (timestamp, is_empty) = (packet.header.timestamp, packet.payload.is_empty());
+            if let Some(sequence) = self.padding.number(*packet.seq_no, timestamp, is_empty) {
+                self.inlet.push(&bytes(packet, sequence));
+            }
+            return;
         }
         let other = self.formats.iter().find(|format| format.payload_type == number).copied();
         if let (Some(format), Some(_)) = (other, self.takes) {
@@ -327,12 +335,12 @@ impl Peer {
     }
 }
 
-/// A packet as it is on the wire, without extensions, of which nobody here knows anything.
-fn bytes(packet: &RtpPacket) -> Vec<u8> {
+/// A packet as it is on the wire, but for its number and without extensions, of which nobody here knows anything.
+fn bytes(packet: &RtpPacket, sequence: u16) -> Vec<u8> {
     let header = &packet.header;
     let mut bytes = Vec::with_capacity(12 + packet.payload.len());
     bytes.extend([0x80, (u8::from(header.marker) << 7) | (*header.payload_type & 0x7f)]);
-    bytes.extend(header.sequence_number.to_be_bytes());
+    bytes.extend(sequence.to_be_bytes());
     bytes.extend(header.timestamp.to_be_bytes());
     bytes.extend((*header.ssrc).to_be_bytes());
     bytes.extend_from_slice(&packet.payload);
