@@ -32,7 +32,7 @@ fn no_errors(said: &str, shown: &Value) {
 }
 
 /// A script, about to be run.
-fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Command {
+pub(crate) fn script<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Command {
     let python = workspace().join(".deps/python/bin/python3");
     for peer in [&python, Path::new("/usr/bin/chromium")] {
         assert!(peer.exists(), "{} is not there: make setup-tests", peer.display());

@@ -8,7 +8,7 @@ mod branch;
 mod codec;
 mod silence;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
 
@@ -21,21 +21,27 @@ use crate::sources::{Outlets, Source, Track};
 pub(crate) struct RtpAudio {
     kind: &'static str,
     party: Option<&'static str>,
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Shared>,
 }
 
 /// Where one party's packets go in.
 #[derive(Clone)]
-pub(crate) struct RtpInlet(Arc<Mutex<Shared>>);
+pub(crate) struct RtpInlet(Arc<Shared>);
 
 struct Shared {
+    /// Held while the pipeline changes, which takes its time: packets don't wait for that.
+    changing: Mutex<()>,
+    state: Mutex<State>,
+}
+
+struct State {
     format: Format,
     /// There once the pipeline is built.
     built: Option<Built>,
 }
 
 struct Built {
-    branch: Branch,
+    branch: Arc<Branch>,
     pipeline: gst::glib::WeakRef<gst::Pipeline>,
     outlets: Outlets,
 }
@@ -43,7 +49,8 @@ struct Built {
 impl RtpAudio {
     /// Both ends. `kind` is the name of the door.
     pub(crate) fn new(kind: &'static str, party: Option<&'static str>, format: Format) -> (Self, RtpInlet) {
-        let shared = Arc::new(Mutex::new(Shared { format, built: None }));
+        let state = Mutex::new(State { format, built: None });
+        let shared = Arc::new(Shared { changing: Mutex::default(), state });
         (Self { kind, party, shared: shared.clone() }, RtpInlet(shared))
     }
 }
@@ -60,10 +67,12 @@ impl Source for RtpAudio {
     fn build(&mut self, pipeline: &gst::Pipeline, outlets: &Outlets) -> Result<(), Error> {
         // Packets are stamped when they come.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let branch = Branch::build(pipeline, shared.format)?;
+        let _changing = lock(&self.shared.changing);
+        let format = lock(&self.shared.state).format;
+        let branch = Arc::new(Branch::build(pipeline, format)?);
         outlets.share(branch.exit())?;
-        shared.built = Some(Built { branch, pipeline: pipeline.downgrade(), outlets: outlets.clone() });
+        let built = Built { branch, pipeline: pipeline.downgrade(), outlets: outlets.clone() };
+        lock(&self.shared.state).built = Some(built);
         Ok(())
     }
 
@@ -77,43 +86,53 @@ impl Source for RtpAudio {
 impl RtpInlet {
     /// Takes a packet, header and all, that came just now.
     pub(crate) fn push(&self, packet: &[u8]) {
-        if let Some(built) = &self.lock().built {
-            built.branch.push(packet);
+        if let Some(branch) = self.branch() {
+            branch.push(packet);
         }
     }
 
     /// To be called again and again while no packets come: there is silence instead.
     pub(crate) fn idle(&self) {
-        if let Some(built) = &self.lock().built {
-            built.branch.silence().fill();
+        if let Some(branch) = self.branch() {
+            branch.silence().fill();
         }
     }
 
     /// Ends the running utterance behind what came so far.
     pub(crate) fn finalize(&self) {
-        if let Some(built) = &self.lock().built {
-            built.branch.finalize();
+        if let Some(branch) = self.branch() {
+            branch.finalize();
         }
     }
 
-    /// What comes from now on is coded differently. Waits for the pipeline: not for async code.
+    /// What comes once this is done is coded differently. Waits for the pipeline: not for async code.
     pub(crate) fn change(&self, format: Format) -> Result<(), Error> {
-        let mut shared = self.lock();
-        if shared.format == format {
-            return Ok(());
-        }
-        shared.format = format;
-        let Some(built) = &mut shared.built else { return Ok(()) };
-        let Some(pipeline) = built.pipeline.upgrade() else { return Ok(()) };
-        let next = Branch::build(&pipeline, format)?;
-        built.branch.remove(&pipeline);
-        built.outlets.share(next.exit())?;
+        let _changing = lock(&self.0.changing);
+        let (pipeline, outlets, before) = {
+            let mut state = lock(&self.0.state);
+            if state.format == format {
+                return Ok(());
+            }
+            state.format = format;
+            let Some(built) = &state.built else { return Ok(()) };
+            (built.pipeline.upgrade(), built.outlets.clone(), built.branch.clone())
+        };
+        let Some(pipeline) = pipeline else { return Ok(()) };
+        let next = Arc::new(Branch::build(&pipeline, format)?);
+        before.remove(&pipeline);
+        outlets.share(next.exit())?;
         next.start()?;
-        built.branch = next;
+        if let Some(built) = &mut lock(&self.0.state).built {
+            built.branch = next;
+        }
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn branch(&self) -> Option<Arc<Branch>> {
+        lock(&self.0.state).built.as_ref().map(|built| built.branch.clone())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
