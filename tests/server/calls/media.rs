@@ -139,7 +139,7 @@ async fn a_call_is_held_resumed_moved_and_offered_without_a_description() {
 #[tokio::test]
 async fn lost_packets_are_concealed() {
     let (server, calls) = start(&[]);
-    let said = sentence();
+    let said = Composition::new().silence(0.5).clip(named("librivox-sense-0920")).silence(0.2);
     let mut line = Line::open(calls).await;
     let mut talk = Talk::open("127.0.0.1:0", calls).await;
     assert_eq!(line.ask("INVITE", "", &Line::offer(talk.port())).await.status, 200);
