@@ -6,64 +6,34 @@
 //! ready early waits for the ones before it. What comes out depends on the audio alone, not on how it was cut up.
 
 mod audio;
+mod config;
+mod jobs;
 mod output;
 mod previous;
 mod utterance;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
+pub use config::StreamConfig;
 pub use output::{FinalText, JobId, JobKind, Output, PartialText, Progress, Request};
 
-use crate::engine::{CancelToken, ContextPolicy, DecodeOptions, EngineError, Hypothesis, Job, Search, Word};
+use crate::engine::{DecodeOptions, EngineError, Hypothesis, Word};
 use crate::partials::window::ends_sentence;
 use crate::partials::PartialPolicy;
-use crate::segmenter::{ConfigError, SegmentEvent, Segmenter, SegmenterConfig};
-use crate::vad::gate::{Gate, DEFAULT_NOISE_FLOOR_DBFS};
+use crate::segmenter::{ConfigError, SegmentEvent, Segmenter};
+use crate::vad::gate::Gate;
 use crate::vad::{Lane, Memory, FRAME};
 use crate::{samples_from_ms, Position};
 use audio::AudioBuffer;
+use jobs::{options, Held};
 use previous::Previous;
-use utterance::{Early, State, Utterance};
+use utterance::{State, Utterance};
 
 /// Progress is reported at least this often while audio comes in.
 const PROGRESS_STEP: u64 = samples_from_ms(100);
 /// A gap longer than this (and than twice the end-pointing silence) is jumped over instead of listened to.
 const LONGEST_HEARD_GAP: u64 = samples_from_ms(2_000);
-
-/// Settings of a stream; may be changed between any two calls with [`Stream::configure`], but for the segmenter's.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StreamConfig {
-    /// How speech is cut into utterances.
-    pub segmenter: SegmenterConfig,
-    /// Frames under this level (dBFS, RMS) are not looked at by the detector while nobody speaks.
-    pub noise_floor_dbfs: f32,
-    /// When there are partial results.
-    pub partials: PartialPolicy,
-    /// How utterances are decoded.
-    pub decode: DecodeOptions,
-    /// How much of the encoder's context is computed for partials; `None`: as much as for finals.
-    pub partial_context: Option<ContextPolicy>,
-    /// Samples of pause, fewer than the segmenter's silence, that end an utterance which ends a sentence by then.
-    pub sentence_silence: Option<u64>,
-    /// Whether a final may change words that partials have committed.
-    pub may_revise: bool,
-}
-
-impl Default for StreamConfig {
-    fn default() -> Self {
-        Self {
-            segmenter: SegmenterConfig::default(),
-            noise_floor_dbfs: DEFAULT_NOISE_FLOOR_DBFS,
-            partials: PartialPolicy::default(),
-            decode: DecodeOptions::default(),
-            partial_context: None,
-            sentence_silence: None,
-            may_revise: false,
-        }
-    }
-}
 
 /// Something that must happen when all audio before it was dealt with.
 #[derive(Debug)]
@@ -104,13 +74,6 @@ fn speaking(pending: &mut VecDeque<Pending>) -> Option<&mut Utterance> {
     }
 }
 
-/// Samples of `audio` behind `asked`, up to which finals were asked for already; now they are for all of it.
-fn claim(asked: &mut Position, audio: &Range<Position>) -> u64 {
-    let new = audio.end.saturating_sub(audio.start.max(*asked));
-    *asked = audio.end.max(*asked);
-    new
-}
-
 /// See the module.
 pub struct Stream {
     config: StreamConfig,
@@ -142,14 +105,6 @@ pub struct Stream {
     previous: Previous,
     /// The final that waits for the text of the utterance before it, and those behind it.
     held: VecDeque<Held>,
-}
-
-/// A final that isn't asked for yet.
-struct Held {
-    id: JobId,
-    job: Job,
-    age: u64,
-    new: u64,
 }
 
 impl Stream {
@@ -415,116 +370,6 @@ impl Stream {
         }
     }
 
-    /// The utterance is over: its final is asked for, unless it is there or on its way already.
-    fn finish(&mut self, number: u64, speech: Range<Position>, audio: Range<Position>, forced: bool) {
-        let age = self.segmenter.position().saturating_sub(speech.end);
-        let Some(u) = numbered(&mut self.pending, number).filter(|u| u.is_speaking()) else { return };
-        u.speech = speech;
-        u.partials.cancel();
-        self.requests.push_back(Request::DropPartial);
-        if forced {
-            self.carried = u.split_off(audio.end);
-        }
-        match u.take_early() {
-            Some(Early { audio: of, cancel, result }) if of.end == audio.end && !forced => {
-                let job = JobKind::Early { from: of.start, end: of.end };
-                u.state = State::Decoding { cancel, audio: of.clone(), forced, job };
-                if let Some(hypothesis) = result {
-                    u.finish(Ok(hypothesis), &of, self.config.may_revise);
-                    self.settle();
-                }
-                return;
-            }
-            Some(early) => early.cancel.cancel(),
-            None => {}
-        }
-        let audio = u.window.min(audio.end)..audio.end;
-        let job = Job {
-            options: self.final_options.clone(),
-            audio: self.audio.slice(audio.clone()),
-            cancel: CancelToken::new(),
-        };
-        let new = claim(&mut self.asked, &audio);
-        u.state = State::Decoding { cancel: job.cancel.clone(), audio, forced, job: JobKind::Final };
-        let id = JobId { epoch: self.epoch, utterance: number, kind: JobKind::Final };
-        self.held.push_back(Held { id, job, age, new });
-        self.release();
-    }
-
-    /// Asks for finals that wait for nothing: all of them, or where the decoder goes on from what was said before, the
-    /// first.
-    fn release(&mut self) {
-        while let Some(held) = self.held.front() {
-            if held.job.options.previous.is_some() && self.is_behind_another(held.id.utterance) {
-                break;
-            }
-            let Some(Held { id, mut job, age, new }) = self.held.pop_front() else { break };
-            if let Some(u) = numbered(&mut self.pending, id.utterance) {
-                job.options = u.going_on_from(&self.previous, &job.options);
-            }
-            self.requests.push_back(Request::Decode { id, job, age, new });
-        }
-    }
-
-    /// Whether an utterance before this one has no final yet.
-    fn is_behind_another(&self, number: u64) -> bool {
-        self.utterances().any(|u| u.number < number)
-    }
-
-    /// In a pause, the final is made before it is known that the utterance ends here: where it does, nobody waits for
-    /// it; where it doesn't, it was a partial.
-    fn request_early(&mut self) {
-        let Some(u) = speaking(&mut self.pending) else { return };
-        if self.segmenter.pause().is_none() {
-            u.drop_early();
-        }
-        let Some(audio) = self.segmenter.foreseen() else { return };
-        if u.early().is_some_and(|early| early.audio.end == audio.end) {
-            return;
-        }
-        u.drop_early();
-        if !self.early_finals && self.config.partials.interval().is_none() {
-            return;
-        }
-        let number = u.number;
-        if self.final_options.previous.is_some() && self.is_behind_another(number) {
-            return; // It is asked again with the next frame.
-        }
-        let Some(u) = speaking(&mut self.pending) else { return };
-        let audio = u.window..audio.end;
-        let job = Job {
-            options: u.going_on_from(&self.previous, &self.final_options),
-            audio: self.audio.slice(audio.clone()),
-            cancel: CancelToken::new(),
-        };
-        u.asked = audio.end;
-        let kind = JobKind::Early { from: audio.start, end: audio.end };
-        let id = JobId { epoch: self.epoch, utterance: u.number, kind };
-        let age = self.segmenter.position().saturating_sub(audio.end);
-        let new = claim(&mut self.asked, &audio);
-        u.state = State::Speaking { early: Some(Early { audio, cancel: job.cancel.clone(), result: None }) };
-        self.requests.push_back(Request::DropPartial);
-        self.requests.push_back(Request::Decode { id, job, age, new });
-    }
-
-    fn request_partial(&mut self) {
-        let Some(interval) = self.config.partials.interval() else { return };
-        let interval = interval.max(self.least_partial_interval);
-        // In a pause there is nothing new to hear.
-        if self.segmenter.pause().is_some() {
-            return;
-        }
-        let now = self.segmenter.position();
-        let Some(u) = speaking(&mut self.pending).filter(|u| now >= u.asked + interval) else { return };
-        u.asked = now;
-        let options = u.partial_options(&u.going_on_from(&self.previous, &self.partial_options));
-        let (audio, cancel) = (u.window..now, u.partials.clone());
-        let kind = JobKind::Partial { from: audio.start, end: audio.end };
-        let id = JobId { epoch: self.epoch, utterance: u.number, kind };
-        let job = Job { audio: self.audio.slice(audio), options, cancel };
-        self.requests.push_back(Request::Decode { id, job, age: 0, new: 0 });
-    }
-
     /// Ends an utterance whose text ends a sentence when its pause is long enough for that.
     fn end_at_sentence(&mut self) {
         let (Some(silence), Some(pause)) = (self.config.sentence_silence, self.segmenter.pause()) else { return };
@@ -612,13 +457,6 @@ impl Stream {
             _ => self.outputs.push_back(Output::Progress(new)),
         }
     }
-}
-
-/// Options for finals, and those for partials made from them: one quick attempt.
-fn options(decode: &DecodeOptions, context: Option<ContextPolicy>) -> (Arc<DecodeOptions>, Arc<DecodeOptions>) {
-    let context = context.unwrap_or(decode.context);
-    let partial = DecodeOptions { fallback: false, search: Search::Greedy, context, ..decode.clone() };
-    (Arc::new(decode.clone()), Arc::new(partial))
 }
 
 #[cfg(test)]

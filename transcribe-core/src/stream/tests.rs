@@ -1,9 +1,11 @@
 //! A stream over a virtual detector (loud is speech) and scripted results: order, positions, and nothing lost.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::{Segment, Word};
+use crate::engine::{Job, Segment, Word};
 use crate::SAMPLE_RATE;
 
 /// Runs a stream as hub and scheduler would, with an engine that "hears" the length of the audio.
