@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 
 /// Numbers of packets without audio that are remembered for those that come late.
 const REMEMBERED: usize = 256;
+/// By how many packets one may be late.
+const LATEST: u64 = 1_000;
 /// Units of the timestamp in the longest packet (RFC 7587: 120 ms at 48 kHz).
 const LONGEST: u32 = 5_760;
 
@@ -32,6 +34,10 @@ impl Padding {
             return None;
         }
         match self.newest {
+            Some((newest, _)) if sequence + LATEST < newest => {
+                // Numbers begin anew.
+                *self = Self { newest: Some((sequence, timestamp)), ..Self::default() };
+            }
             Some((newest, _)) if sequence <= newest => {}
             Some((newest, before)) => {
                 self.tell_lost(newest, sequence, timestamp.wrapping_sub(before));
@@ -78,6 +84,9 @@ impl Padding {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Packets in the order in which they come: number, timestamp in packets of 20 ms, whether there is audio.
@@ -112,6 +121,27 @@ mod tests {
     fn what_is_late_has_the_number_that_was_kept_for_it() {
         let packets = [(9, 1, true), (10, 2, true), (12, 4, true), (13, 4, false), (14, 5, true), (11, 3, true)];
         assert_eq!(numbers(&packets), [Some(9), Some(10), Some(12), None, Some(13), Some(11)]);
+    }
+
+    #[test]
+    fn numbers_may_begin_anew() {
+        let packets =
+            [(9_000, 1, true), (9_001, 1, false), (9_002, 2, true), (7, 50, true), (8, 50, false), (9, 51, true)];
+        assert_eq!(numbers(&packets), [Some(9_000), None, Some(9_001), Some(7), None, Some(8)]);
+    }
+
+    proptest! {
+        #[test]
+        fn audio_is_numbered_in_turn(audible in vec(any::<bool>(), 1..400), first in 0..70_000u64) {
+            let mut padding = Padding::default();
+            let mut frame = 0;
+            let mut numbers = Vec::new();
+            for (sequence, audible) in (first..).zip(audible) {
+                frame += u32::from(audible);
+                numbers.extend(padding.number(sequence, frame * 960, !audible));
+            }
+            prop_assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+        }
     }
 
     #[test]
