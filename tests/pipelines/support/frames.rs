@@ -33,21 +33,24 @@ impl Frame {
 /// All pictures of a film, [`FRAME_RATE`] a second.
 pub(crate) fn frames(film: &Path) -> Vec<Frame> {
     let caps = format!("video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate={FRAME_RATE}/1");
-    let bytes = raw(film, &["videorate", "!", "videoscale", "!", "videoconvert", "!", &caps]);
+    let bytes = raw(film, "video/x-raw", &["videorate", "!", "videoscale", "!", "videoconvert", "!", &caps]);
     bytes.chunks_exact(WIDTH * HEIGHT).map(|frame| Frame(frame.to_vec())).collect()
 }
 
 /// How long the sound of a film is.
 pub(crate) fn seconds_of_sound(film: &Path) -> f64 {
     let caps = "audio/x-raw,format=S16LE,rate=16000,channels=1";
-    raw(film, &["audioconvert", "!", "audioresample", "!", caps]).len() as f64 / 32_000.0
+    raw(film, "audio/x-raw", &["audioconvert", "!", "audioresample", "!", caps]).len() as f64 / 32_000.0
 }
 
-fn raw(film: &Path, elements: &[&str]) -> Vec<u8> {
+/// One of a film's streams; a stream that nobody takes could hold up the other.
+fn raw(film: &Path, kind: &str, elements: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("raw");
     let (from, to) = (format!("location={}", text(film)), format!("location={}", text(&path)));
-    let line = [&["filesrc", &from, "!", "decodebin", "!"], elements, &["!", "filesink", &to]];
+    let kind = format!("caps={kind}");
+    let decode = ["filesrc", &from, "!", "decodebin", "expose-all-streams=false", &kind, "!"];
+    let line = [&decode[..], elements, &["!", "filesink", &to]];
     Program::launch(&line.concat()).succeed();
     std::fs::read(path).unwrap()
 }

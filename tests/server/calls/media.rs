@@ -9,6 +9,7 @@ use super::{answered, none_left, only, start};
 use crate::support::events::subscribe;
 use crate::support::http::{metric, metric_becomes};
 use crate::support::line::{Line, Talk};
+use crate::support::server::Server;
 use crate::support::verdict::{finals, words_are_right};
 
 /// A sentence with a little silence around it.
@@ -134,6 +135,24 @@ async fn a_call_is_held_resumed_moved_and_offered_without_a_description() {
     let rest = receiver.rest().await;
     assert!(finals(&rest).is_empty(), "{rest:#?}");
     assert_eq!(only(&rest, "call_end")["reason"], "remote_hangup");
+}
+
+#[tokio::test]
+async fn calls_come_over_ipv6_too() {
+    let server = Server::start(&["--sip-listen", "[::1]:0", "--partials", "none"]);
+    let said = sentence();
+    let mut line = Line::open(server.calls.unwrap()).await;
+    let mut talk = Talk::open("[::1]:0", server.calls.unwrap()).await;
+    let offer = Line::offer(talk.port()).replace("IP4 127.0.0.1", "IP6 ::1");
+    let reply = line.ask("INVITE", "", &offer).await;
+    assert!(reply.status == 200 && reply.text.contains("c=IN IP6 ::1"), "{reply:?}");
+    talk.redirect(line.media.unwrap());
+    let (view, mut receiver) = answered(&server).await;
+    assert_eq!(view["call"]["codec"], "PCMU");
+    talk.say(&said.samples).await;
+    words_are_right(&said.text(), &[receiver.next_of("final").await], 15.0);
+    assert_eq!(line.ask("BYE", "", "").await.status, 200);
+    assert_eq!(receiver.rest().await.last().unwrap()["complete"], true);
 }
 
 #[tokio::test]

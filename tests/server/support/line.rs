@@ -40,7 +40,8 @@ impl Reply {
 impl Line {
     /// A line to the server.
     pub(crate) async fn open(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let here = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+        let socket = UdpSocket::bind(here).await.unwrap();
         let local = socket.local_addr().unwrap();
         let call_id = format!("line-{}-{}", std::process::id(), local.port());
         Self { socket, server, local, call_id, to_tag: String::new(), sequence: 0, media: None }
