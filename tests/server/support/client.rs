@@ -230,7 +230,8 @@ impl Receiver {
         self.close.as_ref().unwrap().code.into()
     }
 
-    async fn poll(&mut self) -> Option<Value> {
+    /// The next message, until the connection is over.
+    pub(crate) async fn poll(&mut self) -> Option<Value> {
         // Pings are no messages.
         within("a message", async {
             loop {
