@@ -137,9 +137,8 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
         allowance,
         resumables: resumables.clone(),
         doors: Arc::new(args.doors.clone()),
-        whip: sources::whip::open(&args.doors.whip, args.listen)?,
     };
-    let doors = sources::open(&server).await?;
+    let doors = sources::open(&server, args.listen).await?;
     let listener = http::listen(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     let (ws, http) = if tls.is_some() { ("wss", "https") } else { ("ws", "http") };
@@ -160,7 +159,7 @@ async fn serve(args: &ServeArgs, signals: &Signals, model: &Arc<Model>) -> anyho
     let reading = tokio::spawn(async move { watched.watch_load().await });
     let watching = tokio::spawn(tls::watch(tls.clone(), hangups));
     let patience = Duration::from_secs(args.request_timeout);
-    let door = http::Door::new(http::router(server), tls, args.trusted_proxies.0.clone(), patience);
+    let door = http::Door::new(http::router(server, &doors), tls, args.trusted_proxies.0.clone(), patience);
     let serving = tokio::spawn(door.serve(listener));
 
     let loaded = tokio::select! {

@@ -29,7 +29,6 @@ use crate::protocol::schema;
 use crate::session::Sessions;
 use crate::sources as doors;
 use crate::sources::websocket::{Allowance, Resumables};
-use crate::sources::whip::Whip;
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -42,14 +41,12 @@ pub(crate) struct Server {
     pub(crate) resumables: Arc<Resumables>,
     pub(crate) declared: Arc<Declared>,
     pub(crate) doors: Arc<doors::Options>,
-    /// Where WebRTC is on.
-    pub(crate) whip: Option<Whip>,
 }
 
 /// All addresses.
-pub(crate) fn router(server: Server) -> Router {
+pub(crate) fn router(server: Server, doors: &doors::Open) -> Router {
     page::routes()
-        .merge(doors::routes())
+        .merge(doors.routes())
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(figures))

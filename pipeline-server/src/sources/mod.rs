@@ -8,6 +8,7 @@ pub(crate) mod twilio;
 pub(crate) mod websocket;
 pub(crate) mod whip;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::ws;
@@ -38,15 +39,15 @@ impl Options {
     }
 }
 
-/// The doors that listen for themselves, while they are open.
+/// The doors, while they are open: those that listen for themselves beside HTTP, and the addresses of the others.
 pub(crate) struct Open {
     sip: Option<sip::Open>,
     whip: Option<whip::Whip>,
 }
 
-/// Opens the doors that listen for themselves.
-pub(crate) async fn open(server: &Server) -> anyhow::Result<Open> {
-    Ok(Open { sip: sip::open(server).await?, whip: server.whip.clone() })
+/// Opens the doors; `listen` is where HTTP is to be.
+pub(crate) async fn open(server: &Server, listen: SocketAddr) -> anyhow::Result<Open> {
+    Ok(Open { sip: sip::open(server).await?, whip: whip::open(&server.doors.whip, listen)? })
 }
 
 impl Open {
@@ -57,19 +58,20 @@ impl Open {
         calls.chain(webrtc).collect()
     }
 
+    /// The addresses of those that are reached over HTTP.
+    pub(crate) fn routes(&self) -> Router<Server> {
+        Router::new()
+            .route("/ws/transcribe", any(websocket::transcribe))
+            .route("/twilio/stream", any(twilio::stream))
+            .merge(whip::http::routes(self.whip.clone()))
+    }
+
     /// Closes them, once all sessions are over.
     pub(crate) async fn close(self) {
         if let Some(sip) = self.sip {
             sip.close().await;
         }
     }
-}
-
-/// The addresses of the doors that are reached over HTTP.
-pub(crate) fn routes() -> Router<Server> {
-    let doors =
-        Router::new().route("/ws/transcribe", any(websocket::transcribe)).route("/twilio/stream", any(twilio::stream));
-    doors.merge(whip::http::routes())
 }
 
 /// Audio that is transcribed by itself: one speaker, one side of a call.

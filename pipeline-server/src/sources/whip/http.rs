@@ -36,12 +36,13 @@ const SESSION: &str = "x-session-id";
 /// How the address of results is related to a publication.
 const EVENTS: &str = "urn:pipeline-server:events";
 
-/// The addresses of this door.
-pub(crate) fn routes() -> Router<Server> {
+/// The addresses of this door, where it is open.
+pub(crate) fn routes(whip: Option<Whip>) -> Router<Server> {
     Router::new()
         .route("/whip", post(publish).options(preflight))
         .route("/whip/{id}", patch(change).delete(end).options(preflight))
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(Extension(whip))
 }
 
 /// Publish audio by WebRTC: the body is an offer with one audio track (Opus, PCMU or PCMA) and maybe a data channel, over
@@ -61,12 +62,13 @@ pub(crate) fn routes() -> Router<Server> {
 )]
 pub(crate) async fn publish(
     State(server): State<Server>,
+    Extension(whip): Extension<Option<Whip>>,
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let published = open(&server, peer, &uri, &headers, body).await;
+    let published = open(&server, whip, peer, &uri, &headers, body).await;
     if let Err(problem) = &published {
         tracing::info!(%peer, "refused: {}", problem.detail);
     }
@@ -92,11 +94,12 @@ pub(crate) async fn publish(
 )]
 pub(crate) async fn change(
     State(server): State<Server>,
+    Extension(whip): Extension<Option<Whip>>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let changed = apply(&server, &id, &headers, body).await;
+    let changed = apply(whip, &id, &headers, body).await;
     cors::open(&server.access, &headers, changed.into_response())
 }
 
@@ -108,8 +111,13 @@ pub(crate) async fn change(
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn end(State(server): State<Server>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let ended = find(&server, &id).map(|(_, publication)| publication.session().drain(Reason::ClientClosed));
+pub(crate) async fn end(
+    State(server): State<Server>,
+    Extension(whip): Extension<Option<Whip>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let ended = find(whip, &id).map(|(_, publication)| publication.session().drain(Reason::ClientClosed));
     let response = ended.map(|()| StatusCode::OK);
     cors::open(&server.access, &headers, response.into_response())
 }
@@ -120,6 +128,7 @@ async fn preflight(State(server): State<Server>, headers: HeaderMap) -> Response
 
 async fn open(
     server: &Server,
+    whip: Option<Whip>,
     peer: SocketAddr,
     uri: &Uri,
     headers: &HeaderMap,
@@ -130,7 +139,7 @@ async fn open(
     let token = params.as_ref().ok().and_then(|params| params.token.as_deref());
     let client = server.access.admit(headers, peer, token);
     let client = client.inspect_err(|problem| server.metrics.refused(problem.kind()))?;
-    let whip = whip(server)?;
+    let whip = whip.ok_or_else(off)?;
     let params = params.map_err(wrong)?;
     let offer = text(headers, SDP, body)?;
     let address = whip.reached_by(client.ip.unwrap_or(peer.ip()))?;
@@ -179,12 +188,12 @@ async fn open(
 }
 
 async fn apply(
-    server: &Server,
+    whip: Option<Whip>,
     id: &str,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (whip, publication) = find(server, id)?;
+    let (whip, publication) = find(whip, id)?;
     let fragment = text(headers, FRAGMENT, body)?;
     let matches = headers.get(IF_MATCH).ok_or_else(|| {
         Problem::new(Kind::NoCondition, "If-Match: the ETag for more candidates, or * for an ICE restart")
@@ -198,16 +207,15 @@ async fn apply(
     })
 }
 
-fn whip(server: &Server) -> Result<&Whip, Problem> {
-    let off = || Problem::new(Kind::NotFound, "WebRTC is off here (--whip-udp)");
-    server.whip.as_ref().ok_or_else(off)
+fn off() -> Problem {
+    Problem::new(Kind::NotFound, "WebRTC is off here (--whip-udp)")
 }
 
-fn find(server: &Server, id: &str) -> Result<(Whip, Arc<Publication>), Problem> {
-    let whip = whip(server)?;
+fn find(whip: Option<Whip>, id: &str) -> Result<(Whip, Arc<Publication>), Problem> {
+    let whip = whip.ok_or_else(off)?;
     let publication = id.parse().ok().and_then(|id| whip.find(id));
     let gone = || Problem::new(Kind::NotFound, "there is no such publication, or not any more");
-    Ok((whip.clone(), publication.ok_or_else(gone)?))
+    Ok((whip, publication.ok_or_else(gone)?))
 }
 
 /// The body, if it is of the kind that is due.
