@@ -5,8 +5,8 @@ use std::fs;
 use e2e_tests::audio::{mulaw_encode, resample, SAMPLE_RATE};
 use e2e_tests::clips::{named, Composition};
 
-use super::{none_left, start};
-use crate::support::http::metric;
+use super::start;
+use crate::support::http::{metric, nobody_is_left};
 use crate::support::phone::{sipp, sipp_in};
 use crate::support::within;
 
@@ -22,7 +22,7 @@ async fn thirty_calls_at_once_are_all_answered_and_leave_nothing_behind() {
     let threads = || fs::read_dir(format!("{process}/task")).unwrap().count();
     // What is made once only is there after a call.
     sipp(calls, "call", &[]).await;
-    none_left(&server).await;
+    nobody_is_left(&server).await;
     let before = (open(), threads());
 
     let said = Composition::new().silence(0.5).clip(named("librivox-sense-0930")).silence(1.0);
@@ -33,7 +33,7 @@ async fn thirty_calls_at_once_are_all_answered_and_leave_nothing_behind() {
     let finals = metric(&server, "pipeline_server_finals_total").await;
     let arguments = ["-m", &count, "-l", &count, "-r", "30", "-d", &milliseconds];
     sipp_in(folder.path(), calls, "talk", &arguments).await;
-    none_left(&server).await;
+    nobody_is_left(&server).await;
 
     assert_eq!(metric(&server, "pipeline_server_finals_total").await - finals, f64::from(CALLS));
     assert_eq!(metric(&server, "pipeline_server_sessions_opened_total{source=\"sip\"}").await, f64::from(CALLS) + 1.0);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use e2e_tests::clips::{named, Composition};
 use serde_json::Value;
 
-use super::{answered, none_left, only, start};
+use super::{answered, only, start};
 use crate::support::events::subscribe;
-use crate::support::http::{metric, metric_becomes};
+use crate::support::http::{metric, metric_becomes, nobody_is_left};
 use crate::support::line::{Line, Talk};
 use crate::support::server::Server;
 use crate::support::verdict::{finals, words_are_right};
@@ -44,7 +44,7 @@ async fn silence_without_packets_ends_an_utterance_and_nothing_else() {
     assert_eq!(line.ask("BYE", "", "").await.status, 200);
     let rest = receiver.rest().await;
     assert_eq!(only(&rest, "call_end")["reason"], "remote_hangup");
-    none_left(&server).await;
+    nobody_is_left(&server).await;
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn keys_are_told_and_strangers_are_not_heard() {
     let keys: Vec<_> = messages.iter().filter(|m| m["type"] == "dtmf").map(|m| m["digit"].as_str().unwrap()).collect();
     assert_eq!(keys, ["1", "#", "7"]);
     // Who comes late gets all of it.
-    none_left(&server).await;
+    nobody_is_left(&server).await;
     let id = view["session_id"].as_str().unwrap();
     assert_eq!(subscribe(&server, id, 0).await.rest().await, messages);
     assert!(finals(&messages).is_empty(), "{messages:#?}");

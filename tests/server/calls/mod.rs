@@ -52,13 +52,3 @@ fn only<'a>(messages: &'a [Value], kind: &str) -> &'a Value {
     assert_eq!(found.len(), 1, "{kind} in {messages:#?}");
     found[0]
 }
-
-/// Waits until no call goes on.
-async fn none_left(server: &Server) {
-    within("the calls ending", async {
-        while !sessions(server).await.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    })
-    .await;
-}

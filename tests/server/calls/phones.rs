@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{answered, none_left, only, start};
-use crate::support::http::metric;
+use super::{answered, only, start};
+use crate::support::http::{metric, nobody_is_left};
 use crate::support::phone::{Dial, Phone};
 use crate::support::verdict::{finals, times_are_right, words_are_right};
 use crate::transcripts::two_sentences;
@@ -27,7 +27,7 @@ async fn what_a_caller_says_is_written_down_in_each_codec() {
         assert_eq!(only(&messages, "call_end")["reason"], "remote_hangup");
         let closed = messages.last().unwrap();
         assert_eq!((closed["reason"].as_str(), &closed["complete"]), (Some("end_of_stream"), &json!(true)), "{closed}");
-        none_left(&server).await;
+        nobody_is_left(&server).await;
         assert_eq!(metric(&server, "pipeline_server_sessions{source=\"sip\"}").await, 0.0);
     };
     tokio::join!(

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{none_left, sessions, start};
-use crate::support::http::metric;
+use super::{sessions, start};
+use crate::support::http::{metric, nobody_is_left};
 use crate::support::line::Line;
 use crate::support::phone::sipp;
 use crate::support::server::refuse;
@@ -19,7 +19,7 @@ async fn scenarios_of_sipp_run_as_they_are_written() {
     for transport in ["u1", "t1"] {
         sipp(calls, "call", &["-t", transport, "-m", "20", "-r", "10"]).await;
     }
-    none_left(&server).await;
+    nobody_is_left(&server).await;
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn an_invite_that_comes_again_is_one_call() {
     .await;
     assert_eq!(sessions(&server).await.len(), 1);
     assert_eq!(line.ask("BYE", "", "").await.status, 200);
-    none_left(&server).await;
+    nobody_is_left(&server).await;
     assert_eq!(line.ask("BYE", "", "").await.status, 481);
 }
 
@@ -114,7 +114,7 @@ async fn what_overtakes_the_ack_waits_for_it() {
     assert!(held.status == 200 && held.text.contains("a=inactive"), "{held:?}");
     line.acknowledge(&held, "").await;
     assert_eq!(line.ask("BYE", "", "").await.status, 200);
-    none_left(&server).await;
+    nobody_is_left(&server).await;
 
     // An ACK that never comes: the request is told to come again.
     let mut line = Line::open(calls).await;
@@ -129,7 +129,7 @@ async fn what_overtakes_the_ack_waits_for_it() {
     let bye = line.request("BYE", "", "");
     line.send(&bye).await;
     assert_eq!(line.answer_to("3 BYE").await.status, 200);
-    none_left(&server).await;
+    nobody_is_left(&server).await;
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_caller_may_change_her_mind_at_once() {
             assert_eq!(line.ask("BYE", "", "").await.status, 200);
         }
     }
-    none_left(&server).await;
+    nobody_is_left(&server).await;
 }
 
 #[tokio::test]
@@ -175,18 +175,9 @@ async fn who_may_not_call_and_who_comes_too_late() {
     let reply = second.ask("INVITE", "", &Line::offer(40_002)).await;
     assert_eq!((reply.status, reply.header("Retry-After")), (503, Some("10")), "{reply:?}");
     assert_eq!(first.ask("BYE", "", "").await.status, 200);
-    none_left(&server).await;
-    // A place is free once the pipeline is gone.
-    let mut third = within("a place", async {
-        loop {
-            let mut line = Line::open(calls).await;
-            if line.ask("INVITE", "", &Line::offer(40_004)).await.status == 200 {
-                return line;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    nobody_is_left(&server).await;
+    let mut third = Line::open(calls).await;
+    assert_eq!(third.ask("INVITE", "", &Line::offer(40_004)).await.status, 200);
     assert_eq!(third.ask("BYE", "", "").await.status, 200);
 }
 

@@ -116,3 +116,16 @@ pub(crate) async fn metric_becomes(server: &Server, line: &str, wanted: f64) {
     })
     .await;
 }
+
+/// Waits until no session goes on and, where there are few places, one is free: that is so once the pipeline is gone, a
+/// moment after the last message.
+pub(crate) async fn nobody_is_left(server: &Server) {
+    within("the end of all sessions", async {
+        while request(server, "GET", "/v1/sessions").await.body != "[]"
+            || request(server, "GET", "/readyz").await.status != 200
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}

@@ -8,8 +8,8 @@ use serde_json::{json, Value};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::peer::{frames, nobody_is_left, of_party, one, together, view, watch, Stream, CALL};
-use crate::support::http::metric;
+use super::peer::{frames, of_party, one, together, view, watch, Stream, CALL};
+use crate::support::http::{metric, nobody_is_left};
 use crate::support::server::Server;
 use crate::support::verdict::{finals, times_are_right, words_are_right};
 use crate::support::{within, workspace};

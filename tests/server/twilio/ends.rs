@@ -3,9 +3,9 @@
 use e2e_tests::clips::{named, Composition};
 use serde_json::{json, Value};
 
-use super::peer::{frames, nobody_is_left, one, seconds, watch, Stream};
+use super::peer::{frames, one, seconds, watch, Stream};
 use crate::support::client::Receiver;
-use crate::support::http::metric_becomes;
+use crate::support::http::{metric_becomes, nobody_is_left};
 use crate::support::server::Server;
 use crate::support::verdict::words_are_right;
 
@@ -33,8 +33,7 @@ fn assert_ends(messages: &[Value], call: &str, session: &str) {
 
 #[tokio::test]
 async fn when_the_connection_breaks_off_what_was_said_is_heard() {
-    // For two calls, as a place is free once the pipeline is gone, a moment after the last message.
-    let server = Server::start(&["--max-sessions", "4"]);
+    let server = Server::start(&["--max-sessions", "2"]);
     for _ in 0..3 {
         let (stream, mut log) = speaking(&server).await;
         stream.vanish();

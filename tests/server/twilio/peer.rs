@@ -216,16 +216,6 @@ pub(crate) async fn view(server: &Server) -> Value {
     .await
 }
 
-/// Waits until all calls are over and their places free.
-pub(crate) async fn nobody_is_left(server: &Server) {
-    within("the end of all calls", async {
-        while request(server, "GET", "/v1/sessions").await.body != "[]" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
-}
-
 /// What is said in the call, from its beginning.
 pub(crate) async fn watch(server: &Server) -> Receiver {
     let view = view(server).await;
