@@ -86,8 +86,8 @@ async fn twenty_cameras_are_captioned_at_once_and_one_that_goes_disturbs_nobody(
     assert_eq!(metric(&server, "pipeline_server_sessions{source=\"rtsp\"}").await, 20.0);
     let length = Duration::from_secs(60 * setting("SOAK_CAMERA_MINUTES", 4)) / 2;
     listen(&server, &mut listeners, length).await;
-    // How many, is a matter of how fast the machine is.
-    assert!(listeners.iter().any(|listener| listener.partials > 0), "nobody had partials");
+    // How many, is a matter of how fast the machine is; they are shared.
+    assert!(listeners.iter().all(|listener| listener.partials > 0), "somebody had no partials");
     let one = listeners.remove(7);
     assert_eq!(request(&server, "DELETE", &format!("/v1/sources/{}", one.name)).await.status, 204);
     assert_eq!(one.rest().await["complete"], true);

@@ -24,6 +24,8 @@ enum Kind {
     Recording { utterance: f64 },
     /// One who never pauses and asks for partials all the time.
     Nagger { every: f64 },
+    /// One of several who speak at the same time: 3 s of each 15.
+    Chorus,
 }
 
 /// What an engine takes for a job, core-seconds.
@@ -76,6 +78,7 @@ struct World {
     random: u64,
     /// Seconds of audio that each recording has waiting.
     waiting: Vec<f64>,
+    /// When each stream last asked for a partial.
     asked: Vec<f64>,
     report: Report,
 }
@@ -117,7 +120,7 @@ impl World {
             batches: 0,
             random: 0x9e37_79b9_7f4a_7c15,
             waiting: vec![0.0; n],
-            asked: vec![0.0; n],
+            asked: vec![-60.0; n],
             report: Report {
                 finals: vec![Vec::new(); n],
                 partials: vec![0; n],
@@ -126,7 +129,8 @@ impl World {
             },
         };
         for stream in 0..n as u64 {
-            let at = 3.0 * world.unit();
+            let within = if matches!(kinds[stream as usize], Kind::Chorus) { 0.03 } else { 3.0 };
+            let at = within * world.unit();
             world.at(at, Event::Speaks(stream));
         }
         while let Some(Reverse((at, event))) = world.events.pop() {
@@ -169,7 +173,8 @@ impl World {
                 let least = self.plan.least_partial_interval(self.clock()).as_secs_f64();
                 self.report.longest_interval = self.report.longest_interval.max(least);
                 let i = stream as usize;
-                if self.now >= self.asked[i] + every.max(least) - 1e-9 {
+                let due = (began as f64 / 1e9).max(self.asked[i]) + every;
+                if self.now >= due.max(self.asked[i] + least) - 1e-9 {
                     self.asked[i] = self.now;
                     let about = self.about(stream, Urgency::Partial, (self.now - began as f64 / 1e9).min(29.0));
                     self.plan.submit_partial(about, Duration::from_secs_f64(every), ());
@@ -185,6 +190,7 @@ impl World {
                 self.hand_in(stream, (end - began) as f64 / 1e9);
                 let pause = match self.kinds[stream as usize] {
                     Kind::Talker => 0.5 + 5.0 * self.unit(),
+                    Kind::Chorus => 12.0 - SILENCE,
                     _ => 0.0,
                 };
                 self.at(self.now + pause, Event::Speaks(stream));
@@ -204,6 +210,7 @@ impl World {
     fn speak(&mut self, stream: StreamId) {
         let length = match self.kinds[stream as usize] {
             Kind::Talker => 1.0 + 5.0 * self.unit(),
+            Kind::Chorus => 3.0,
             Kind::Nagger { .. } => 28.0,
             Kind::Recording { utterance } => {
                 while self.waiting[stream as usize] < 60.0 {
@@ -213,7 +220,6 @@ impl World {
             }
         };
         let (began, end) = (ns(self.now), ns(self.now + length));
-        self.asked[stream as usize] = self.now;
         self.at(self.now + 0.032, Event::GoesOn(stream, began, end));
         self.at(self.now + length + SILENCE, Event::Ended(stream, began, end));
     }
@@ -321,6 +327,19 @@ fn two_recordings_share_what_is_left_by_their_audio() {
     let (report, _) = World::run(1, Cost::TINY, &kinds, 600.0);
     let ratio = report.audio[0] / report.audio[1];
     assert!((0.8..1.25).contains(&ratio), "{:?}", report.audio);
+}
+
+#[test]
+fn who_speaks_at_the_same_time_gets_partials_alike() {
+    for factor in [1.0, 2.0, 3.0] {
+        let cost = Cost::TINY.times(factor);
+        let (report, stats) = World::run(2, cost, &[Kind::Chorus; 20], 150.0);
+        let (least, most) = (report.partials.iter().min().unwrap(), report.partials.iter().max().unwrap());
+        let utterances = report.finals[0].len() as u64;
+        println!("cost x{factor}: {least} to {most} partials in {utterances} utterances, {:?}", stats.partial_wait);
+        assert!(*least >= utterances, "cost x{factor}: {:?} partials in {utterances} utterances", report.partials);
+        assert!(*most <= 2 * least, "cost x{factor}: {:?}", report.partials);
+    }
 }
 
 #[test]

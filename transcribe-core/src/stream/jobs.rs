@@ -111,14 +111,17 @@ impl Stream {
 
     pub(super) fn request_partial(&mut self) {
         let Some(interval) = self.config.partials.interval() else { return };
-        let interval = interval.max(self.least_partial_interval);
         // In a pause there is nothing new to hear.
         if self.segmenter.pause().is_some() {
             return;
         }
         let now = self.segmenter.position();
+        if self.asked_partial.is_some_and(|asked| now < asked + self.least_partial_interval) {
+            return;
+        }
         let Some(u) = speaking(&mut self.pending).filter(|u| now >= u.asked + interval) else { return };
         u.asked = now;
+        self.asked_partial = Some(now);
         let options = u.partial_options(&u.going_on_from(&self.previous, &self.partial_options));
         let (audio, cancel) = (u.window..now, u.partials.clone());
         let kind = JobKind::Partial { from: audio.start, end: audio.end };

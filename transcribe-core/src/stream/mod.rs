@@ -97,6 +97,8 @@ pub struct Stream {
     carried: Vec<Word>,
     /// Samples; partials come no more often, whatever the policy asks for.
     least_partial_interval: u64,
+    /// End of the audio in the latest partial job, of whichever utterance.
+    asked_partial: Option<Position>,
     /// Whether finals are made in pauses though there are no partials.
     early_finals: bool,
     /// End of the audio in the latest final or early job.
@@ -128,6 +130,7 @@ impl Stream {
             ended: 0,
             carried: Vec::new(),
             least_partial_interval: 0,
+            asked_partial: None,
             early_finals: false,
             asked: 0,
             previous: Previous::default(),
@@ -143,7 +146,8 @@ impl Stream {
         speaking(&mut self.pending).map(Utterance::drop_early);
     }
 
-    /// From now on partials come after at least so many samples of new audio: the engine is busy.
+    /// From now on at least so many samples lie between two partials: the engine is busy. An utterance's first one comes
+    /// as soon as ever if the last one of the utterance before was that long ago.
     pub fn set_least_partial_interval(&mut self, samples: u64) {
         self.least_partial_interval = samples;
     }
@@ -207,6 +211,7 @@ impl Stream {
         }
         self.epoch += 1;
         self.carried.clear();
+        self.asked_partial = None;
         self.previous = Previous::default();
         self.held.clear();
         self.segmenter.finish(self.segmenter.position());

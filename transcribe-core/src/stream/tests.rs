@@ -164,9 +164,23 @@ fn a_busy_engine_makes_partials_rarer_and_an_idle_one_as_frequent_as_asked_for()
         rig.outputs.iter().filter(|o| matches!(o, Output::Partial(_))).count()
     };
     assert_eq!(partials(0), partials(200));
-    assert!((3..=4).contains(&partials(1_200)), "{}", partials(1_200));
-    // The one that is made in the pause, which may be the final.
-    assert_eq!(partials(5_000), 1);
+    assert!((4..=5).contains(&partials(1_200)), "{}", partials(1_200));
+    // The first, and the one that is made in the pause, which may be the final.
+    assert_eq!(partials(5_000), 2);
+}
+
+#[test]
+fn a_busy_engine_spares_the_first_partial_of_who_had_none_for_long() {
+    let mut rig =
+        Rig::new(StreamConfig { partials: PartialPolicy::Interval { every: samples_from_ms(500) }, ..config() });
+    rig.stream.set_least_partial_interval(samples_from_ms(3_000));
+    // They begin at 1, 4 and 9 s.
+    rig.push(&talk(&[1.0, 1.0, 2.0, 1.0, 4.0, 1.0, 1.0]));
+    let firsts = rig.outputs.iter().filter_map(|o| match o {
+        Output::Partial(p) if p.revision == 1 => Some((p.utterance, (10.0 * seconds(p.span.end)).round() / 10.0)),
+        _ => None,
+    });
+    assert_eq!(firsts.collect::<Vec<_>>(), [(0, 1.5), (1, 4.5), (2, 9.5)], "seconds");
 }
 
 #[test]
