@@ -8,13 +8,11 @@ use e2e_tests::wer::word_errors;
 use serde_json::{json, Value};
 
 use crate::browser::{microphone, pictures, script, shown, texts};
-use crate::support::client::{f32le, Client};
 use crate::support::events::subscribe;
 use crate::support::http::{metric, metric_becomes, request};
 use crate::support::relay::Relay;
 use crate::support::server::Server;
-use crate::support::verdict::text;
-use crate::whip::{closed, SESSIONS};
+use crate::whip::{closed, wrong_over_websocket, SESSIONS};
 
 /// Arguments for `webrtc.py`.
 fn of_page(server: &Server, microphone: &Path, seconds: f64) -> [String; 4] {
@@ -35,14 +33,14 @@ async fn publish(server: &Server, said: &Composition, seconds: f64, relay: Optio
 async fn the_page_has_the_words_over_webrtc_too_also_where_packets_are_lost() {
     let server = Server::start(&[]);
     let said = Composition::long();
-    let plain = Client::connect(&server, "").await.transcribe(f32le(&said.samples)).await;
+    let plain = wrong_over_websocket(&server, &said).await;
     let relay = Relay::start(server.udp(), 50).await;
     // One after the other: two browsers at once are more than two cores can bear without a stutter.
     let clean = publish(&server, &said, said.seconds(), None).await;
     let lossy = publish(&server, &said, said.seconds(), Some(&relay)).await;
     let percent = |text: &str| word_errors(&said.text(), text).percent();
     let [clean_errors, lossy_errors] = [&clean, &lossy].map(|shown| percent(&texts(&shown["finals"]).join(" ")));
-    let (plain, lost) = (percent(&text(&plain)), relay.lost());
+    let lost = relay.lost();
     println!(
         "word errors: WebSocket {plain:.1} %, WebRTC {clean_errors:.1} %, with {lost:.1} % of packets lost \
          {lossy_errors:.1} %; {}",
