@@ -79,6 +79,7 @@ fn json_has_text_times_words_and_language() {
         let Event::Final(last) = serde_json::from_str(&text.text).unwrap() else { panic!("{text:?}") };
         assert_eq!(last.language, "en");
         assert!(last.probability > 0.3 && last.no_speech_probability < 0.6, "{last:?}");
+        assert!(!last.forced, "{last:?}");
         assert!((last.start - text.start).abs() < 1e-3 && last.start >= 5.0);
         let joined = last.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
         assert_eq!(joined, last.text);
@@ -116,9 +117,17 @@ fn messages_and_events_say_the_same_with_all_their_fields() {
         assert!(fields.contains_key(&format!("whispertranscribe/{name}")), "{fields:?}");
     }
     let last = heard.named("final").last().unwrap();
-    for name in
-        ["revision", "text", "language", "probability", "no-speech-probability", "words", "running-time", "json"]
-    {
+    for name in [
+        "revision",
+        "text",
+        "language",
+        "probability",
+        "no-speech-probability",
+        "forced",
+        "words",
+        "running-time",
+        "json",
+    ] {
         assert!(last.has_field(name), "{name} is missing in {last}");
     }
     let words = last.get::<gst::Array>("words").unwrap();

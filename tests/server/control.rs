@@ -86,6 +86,27 @@ async fn words_stay_that_the_decoder_chose_without_a_look_at_the_end() {
     careful.speak_until(&clip.samples, "final").await;
 }
 
+/// Nobody makes a pause here, so that utterances are cut at their greatest length, some before words that are stable:
+/// the client checks that the next ones begin with those.
+#[tokio::test]
+async fn what_is_stable_behind_a_cut_begins_the_next_utterance() {
+    let server = Server::start(&[]);
+    let clip = named("librivox-sense-0920");
+    let speech = (clip.speech.start * 16_000.0) as usize..(clip.speech.end * 16_000.0) as usize;
+    let unbroken = clip.samples[speech].repeat(12);
+    let mut client = Client::connect(&server, "partials=align_att&max_utterance_ms=5000").await;
+    loop {
+        // With stable words only: those behind the cut, shown before anything is decoded.
+        let message = client.speak_until(&unbroken, "partial").await;
+        if message["revision"] == 1 && message["text"] == message["stable"] {
+            break;
+        }
+    }
+    // That of the utterance which was cut.
+    let last = client.speak_until(&unbroken, "final").await;
+    assert_eq!(last["forced"], true, "{last}");
+}
+
 #[tokio::test]
 async fn an_engine_that_cannot_tell_where_the_decoder_looks_says_so() {
     let server = Server::start(&["--engine", "whisper-cpp"]);

@@ -69,6 +69,9 @@ pub struct Final {
     pub probability: f32,
     /// Probability that there was no speech in it, 0 … 1.
     pub no_speech_probability: f32,
+    /// Cut at the greatest length of an utterance: the speaker goes on in the next one, which begins with the stable
+    /// words behind the cut.
+    pub forced: bool,
     /// The words in order.
     pub words: Vec<Word>,
 }
@@ -129,6 +132,7 @@ impl Event {
                 language: f.hypothesis.language.clone(),
                 probability: if f.hypothesis.is_empty() { 0.0 } else { f.hypothesis.avg_logprob.exp() },
                 no_speech_probability: f.hypothesis.no_speech_probability,
+                forced: f.forced,
                 words: f.hypothesis.words().map(|w| word(w, f.audio_start, &time)).collect(),
             }),
             Output::Marker(_) | Output::Progress(_) | Output::Failed { .. } => return None,

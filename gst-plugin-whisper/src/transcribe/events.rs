@@ -40,6 +40,7 @@ pub(super) fn structure(event: &Event, anchor: &Anchor, start: gst::ClockTime) -
             .field("language", &f.language)
             .field("probability", f64::from(f.probability))
             .field("no-speech-probability", f64::from(f.no_speech_probability))
+            .field("forced", f.forced)
             .field("words", words(&f.words)),
     }
     .build()

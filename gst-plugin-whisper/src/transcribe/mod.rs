@@ -12,8 +12,8 @@
  *
  * * `text/x-raw, format=utf8`: one buffer an utterance or, with #GstWhisperTranscribe:granularity=word, a word.
  * * `application/x-json`: one object a result, ended by a line feed. Of type `final`: `utterance`, `revision`,
- *   `text`, `start`, `end`, `language`, `probability`, `no_speech_probability` and `words` (each with `text`, `start`,
- *   `end`, `probability`); of type `word`, with #GstWhisperTranscribe:granularity=word: `utterance`, `text`, `start`,
+ *   `text`, `start`, `end`, `language`, `probability`, `no_speech_probability`, `forced` and `words` (each with `text`,
+ *   `start`, `end`, `probability`); of type `word`, with #GstWhisperTranscribe:granularity=word: `utterance`, `text`, `start`,
  *   `end`, `language` and `probability`. Times are seconds of stream time.
  *
  * Timestamp and duration of a buffer are when it was spoken. GAP events are pushed while there is no text.
@@ -38,6 +38,7 @@
  * | `language` | string | partial, final | language code |
  * | `probability` | gdouble | final | geometric mean of the tokens' probabilities |
  * | `no-speech-probability` | gdouble | final | probability that there was no speech |
+ * | `forced` | gboolean | final | cut at the greatest length of an utterance: the speaker goes on in the next one |
  * | `words` | GstValueArray of GstStructure | partial, final | `text`, `start`, `end` (guint64, stream time in ns), `probability` |
  * | `json` | string | all | all of it as one JSON object, times in seconds |
  *
@@ -47,7 +48,8 @@
  *
  * With #GstWhisperTranscribe:partials=local-agreement, a word is stable once so many hypotheses in a row agree on it
  * (#GstWhisperTranscribe:agreement); stable words never change, unless #GstWhisperTranscribe:revise-committed lets the
- * final change them. When the speaker pauses, the final is made before the pause is long enough to end the utterance:
+ * final change them. (Where an utterance is cut at #GstWhisperTranscribe:max-utterance, stable words behind the cut are
+ * the first of the next utterance.) When the speaker pauses, the final is made before the pause is long enough to end the utterance:
  * where it does, the final comes at once.
  *
  * With #GstWhisperTranscribe:partials=align-att, a word is stable once the decoder chose it, and those before it, by audio

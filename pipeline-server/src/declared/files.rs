@@ -136,6 +136,7 @@ mod tests {
             language: "en".into(),
             probability: 0.9,
             no_speech_probability: 0.1,
+            forced: false,
             words: Vec::new(),
         };
         FinalResult { seq, origin: Origin::default(), result, full_transcript: None }

@@ -143,6 +143,7 @@ mod tests {
             language: "en".to_owned(),
             probability: 0.9,
             no_speech_probability: 0.1,
+            forced: false,
             words: words.collect(),
         })
     }

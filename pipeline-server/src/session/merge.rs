@@ -93,6 +93,7 @@ mod tests {
             language: "en".into(),
             probability: 0.9,
             no_speech_probability: 0.1,
+            forced: false,
             words: Vec::new(),
         })
     }

@@ -258,7 +258,8 @@ impl Receiver {
 }
 
 /// The order of messages in a session: `seq` rises; in each channel an utterance starts, shows rising revisions whose
-/// stable text stays, ends, and gets its one final, which begins with what was stable.
+/// stable text stays, ends, and gets its one final, which begins with what was stable. What is stable behind a forced cut
+/// is what the next utterance begins with.
 #[derive(Clone, Default)]
 pub(crate) struct Order {
     seq: u64,
@@ -314,8 +315,16 @@ impl Order {
             "final" => {
                 assert_eq!(at, 0, "finals come in order: {message}");
                 assert!(utterance.ended, "{message}");
-                assert!(text("text").starts_with(&utterance.stable), "{:?} changed: {message}", utterance.stable);
-                channel.open.remove(0);
+                let stable = channel.open.remove(0).stable;
+                if !text("text").starts_with(&stable) {
+                    let behind = stable.strip_prefix(text("text")).filter(|_| message["forced"] == true);
+                    let Some(behind) = behind else { panic!("{stable:?} changed: {message}") };
+                    let next = &channel.open[0].stable;
+                    assert!(
+                        next.starts_with(behind.trim_start()),
+                        "{behind:?} is not carried on in {next:?}: {message}"
+                    );
+                }
                 let said = text("text").trim();
                 if !said.is_empty() {
                     channel.transcript += if channel.transcript.is_empty() { "" } else { " " };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use config::StreamConfig;
 pub use output::{FinalText, JobId, JobKind, Output, PartialText, Progress, Request};
 
-use crate::engine::{DecodeOptions, EngineError, Hypothesis, Word};
+use crate::engine::{DecodeOptions, EngineError, Hypothesis};
 use crate::partials::window::ends_sentence;
 use crate::partials::PartialPolicy;
 use crate::segmenter::{ConfigError, SegmentEvent, Segmenter};
@@ -28,7 +28,7 @@ use crate::{samples_from_ms, Position};
 use audio::AudioBuffer;
 use jobs::{options, Held};
 use previous::Previous;
-use utterance::{State, Utterance};
+use utterance::{Carried, State, Utterance};
 
 /// Progress is reported at least this often while audio comes in.
 const PROGRESS_STEP: u64 = samples_from_ms(100);
@@ -92,9 +92,8 @@ pub struct Stream {
     epoch: u64,
     /// Utterances that are over, since the stream was opened.
     ended: u64,
-    /// Words that partials have committed behind a forced cut, for the utterance that goes on from there; spans are
-    /// positions.
-    carried: Vec<Word>,
+    /// What is stable behind a forced cut, for the utterance that goes on from there.
+    carried: Option<Carried>,
     /// Samples; partials come no more often, whatever the policy asks for.
     least_partial_interval: u64,
     /// End of the audio in the latest partial job, of whichever utterance.
@@ -128,7 +127,7 @@ impl Stream {
             progress: Progress::default(),
             epoch: 0,
             ended: 0,
-            carried: Vec::new(),
+            carried: None,
             least_partial_interval: 0,
             asked_partial: None,
             early_finals: false,
@@ -210,7 +209,7 @@ impl Stream {
             }
         }
         self.epoch += 1;
-        self.carried.clear();
+        self.carried = None;
         self.asked_partial = None;
         self.previous = Previous::default();
         self.held.clear();
@@ -363,7 +362,7 @@ impl Stream {
                 SegmentEvent::SpeechStart { utterance, at, audio_start } => {
                     self.outputs.push_back(Output::SpeechStart { utterance, at });
                     let mut started = Utterance::new(utterance, at, audio_start, self.config.partials);
-                    started.adopt(std::mem::take(&mut self.carried));
+                    self.outputs.extend(self.carried.take().map(|carried| started.adopt(carried)));
                     self.pending.push_back(Pending::Utterance(Box::new(started)));
                 }
                 SegmentEvent::SpeechEnd { utterance, speech, audio, forced } => {

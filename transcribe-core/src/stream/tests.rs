@@ -339,14 +339,14 @@ fn letters(audio: Range<Position>) -> Hypothesis {
     Hypothesis { segments: vec![segment], language: "en".into(), ..Hypothesis::default() }
 }
 
-#[test]
-fn long_speech_is_trimmed_and_cut_without_losing_or_doubling_a_word() {
+/// Runs speech whose words are [`letters`] through a stream; also gives the longest job.
+fn hear(audio: &[f32]) -> (Rig, u64) {
     let mut config = StreamConfig { partials: PartialPolicy::default(), ..config() };
     config.segmenter.max_utterance = samples_from_ms(25_000);
     let mut rig = Rig::new(config);
     rig.prompt = false;
     let mut longest = 0;
-    for packet in talk(&[0.0, 60.0, 1.0]).chunks(512) {
+    for packet in audio.chunks(512) {
         rig.push(packet);
         for (id, job) in std::mem::take(&mut rig.jobs) {
             longest = longest.max(job.audio.len() as u64);
@@ -364,12 +364,58 @@ fn long_speech_is_trimmed_and_cut_without_losing_or_doubling_a_word() {
         }
         rig.run();
     }
+    (rig, longest)
+}
+
+#[test]
+fn long_speech_is_trimmed_and_cut_without_losing_or_doubling_a_word() {
+    let (rig, longest) = hear(&talk(&[0.0, 60.0, 1.0]));
     let said: Vec<String> = rig.finals().iter().map(|f| f.3.clone()).collect();
     assert!(said.len() >= 3, "{said:?}");
     let all = said.join(" ");
     let expected = letters(0..samples_from_ms(60_000)).text();
     assert!(all.starts_with(&expected[..expected.len() - 4]), "{said:?}");
     assert!(crate::seconds(longest) < 15.0, "{}", crate::seconds(longest));
+    stays(&rig.outputs);
+}
+
+/// The quietest place in reach is seconds before the end, and what is stable ends nearer to it.
+#[test]
+fn a_cut_before_stable_words_leaves_them_to_the_next_utterance() {
+    let mut seconds = vec![0.0];
+    seconds.extend([2.9, 0.1].repeat(20));
+    seconds.push(1.0);
+    let (rig, _) = hear(&talk(&seconds));
+    assert!(stays(&rig.outputs) >= 2, "{:?}", rig.finals());
+    let all = rig.finals().iter().map(|f| f.3.clone()).collect::<Vec<_>>().join(" ");
+    let expected = letters(0..samples_from_ms(60_000)).text();
+    assert!(all.starts_with(&expected[..expected.len() - 4]), "{all}");
+}
+
+/// Fails unless stable words stay, up to and in the final; behind a forced cut they begin the next utterance, at once.
+/// Returns how many were cut before stable words.
+fn stays(outputs: &[Output]) -> usize {
+    let mut cut = 0;
+    let mut stable = std::collections::BTreeMap::<u64, &str>::new();
+    for output in outputs {
+        match output {
+            Output::Partial(p) => {
+                let before = stable.insert(p.utterance, &p.stable);
+                assert!(p.stable.starts_with(before.unwrap_or_default()), "{before:?} {p:?}");
+            }
+            Output::Final(f) => {
+                let (text, shown) = (f.hypothesis.text(), stable.remove(&f.utterance).unwrap_or_default());
+                if !text.starts_with(shown) {
+                    let behind = shown.strip_prefix(text.as_str()).filter(|_| f.forced);
+                    let behind = behind.unwrap_or_else(|| panic!("{shown:?} {f:?}"));
+                    assert!(stable[&(f.utterance + 1)].starts_with(behind.trim_start()), "{behind:?} {stable:?}");
+                    cut += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    cut
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) struct Utterance {
     language: Option<String>,
     /// Tokens of the latest hypothesis, and where its audio began.
     draft: (Position, Vec<i32>),
+    /// Words behind its end were stable already, and are the next utterance's.
+    all_committed: bool,
 }
 
 pub(super) enum State {
@@ -49,6 +51,15 @@ pub(super) enum State {
     },
     /// The final, which may have to wait for those before it.
     Done(Output),
+}
+
+/// Words that are stable behind a forced cut.
+pub(super) struct Carried {
+    /// Their spans are positions.
+    words: Vec<Word>,
+    language: String,
+    /// End of the audio that they were heard in.
+    to: Position,
 }
 
 /// A final that was asked for before the utterance was known to be over.
@@ -75,6 +86,7 @@ impl Utterance {
             policy: policy.start(),
             language: None,
             draft: (audio_start, Vec::new()),
+            all_committed: false,
         }
     }
 
@@ -185,15 +197,33 @@ impl Utterance {
         self.window = self.window.max(start + quiet);
     }
 
-    /// Committed words behind `at`, which a forced cut leaves to the next utterance; spans are positions.
-    pub(super) fn split_off(&mut self, at: Position) -> Vec<Word> {
+    /// What is stable behind `at`, which a forced cut leaves to the next utterance.
+    pub(super) fn split_off(&mut self, at: Position) -> Option<Carried> {
         let words = self.policy.split_off(at.saturating_sub(self.audio_start));
-        shifted(words, |position| position + self.audio_start)
+        let language = self.language.clone().filter(|_| !words.is_empty())?;
+        self.all_committed = true;
+        Some(Carried { words: shifted(words, |position| position + self.audio_start), language, to: self.shown })
     }
 
-    /// Begins with words that the utterance before has committed; spans are positions.
-    pub(super) fn adopt(&mut self, words: Vec<Word>) {
-        self.policy.adopt(shifted(words, |position| position.saturating_sub(self.audio_start)));
+    /// Begins with what was stable in the utterance before; shows it again at once, so that it is never out of sight.
+    pub(super) fn adopt(&mut self, carried: Carried) -> Output {
+        let Carried { words, language, to } = carried;
+        let words = shifted(words, |position| position.saturating_sub(self.audio_start));
+        self.revision += 1;
+        self.shown = to;
+        self.language = Some(language.clone());
+        self.policy.adopt(words.clone());
+        Output::Partial(PartialText {
+            utterance: self.number,
+            revision: self.revision,
+            span: self.speech.start..to,
+            audio_start: self.audio_start,
+            stable: join_words(&words),
+            unstable: String::new(),
+            tail: String::new(),
+            language,
+            words,
+        })
     }
 
     /// The final, made of this audio.
@@ -221,11 +251,16 @@ impl Utterance {
 
     /// The hypothesis with what was committed before.
     fn complete(&self, hypothesis: Hypothesis, audio: &Range<Position>, may_revise: bool) -> Hypothesis {
-        if self.policy.committed().is_empty() {
+        if self.policy.committed().is_empty() && !self.all_committed {
             return hypothesis;
         }
-        let heard = self.words(&hypothesis, audio);
-        let words = self.policy.finish(self.view(&heard, audio), may_revise);
+        // A word that is heard anew where the cut is might be the next utterance's first.
+        let words = if self.all_committed && !may_revise {
+            self.policy.committed().to_vec()
+        } else {
+            let heard = self.words(&hypothesis, audio);
+            self.policy.finish(self.view(&heard, audio), may_revise)
+        };
         let span = words.first().map_or(0, |w| w.span.start)..words.last().map_or(0, |w| w.span.end);
         let segments = vec![Segment { text: join_words(&words), span, words }];
         Hypothesis { segments, ..hypothesis }
