@@ -14,6 +14,8 @@
 pub mod engine;
 pub mod guards;
 pub mod models;
+#[cfg_attr(not(feature = "onnx-engine"), allow(dead_code))]
+mod onnx_graph;
 pub mod onnxruntime;
 pub mod partials;
 pub mod runtime;

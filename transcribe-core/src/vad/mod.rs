@@ -5,6 +5,7 @@
 
 pub mod energy;
 pub mod gate;
+mod network;
 pub mod silero;
 #[cfg(test)]
 mod testing;

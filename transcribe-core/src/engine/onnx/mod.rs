@@ -10,6 +10,7 @@ mod embedding;
 mod graph;
 mod logits;
 mod mel;
+mod rows;
 mod search;
 mod session;
 mod timestamps;

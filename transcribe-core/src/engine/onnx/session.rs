@@ -15,6 +15,7 @@ use super::embedding::Embedding;
 use super::graph::weights::{WeightError, Weights};
 use super::graph::{decoder, encoder, Graph, Precision};
 use super::mel::Mel;
+use super::rows;
 use super::tokens::Tokens;
 use crate::engine::job::alignment;
 use crate::engine::{CancelToken, EngineError};
@@ -127,18 +128,16 @@ impl Model {
     }
 
     fn session(&self, graph: &Graph, threads: usize) -> ort::Result<Session> {
-        let mut builder = Session::builder(self.environment)?
+        let builder = Session::builder(self.environment)?
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
             // It keeps a plan for every combination of input shapes for ever; ours are new with nearly every step.
             .with_memory_pattern(false)?
             .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_operators(rows::domain()?)?
             .with_prepacked_weights(&self.prepacked)?;
-        for (name, value) in &graph.weights {
-            builder = builder.with_external_initializer(name, value.clone())?;
-        }
-        builder.commit_from_memory(&graph.bytes)
+        graph.session(builder)
     }
 }
 

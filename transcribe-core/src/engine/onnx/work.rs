@@ -8,6 +8,7 @@ use ort::session::Session;
 use ort::value::Tensor;
 
 use super::graph::product;
+use super::rows;
 use super::thread_nanoseconds;
 use crate::engine::EngineError;
 use crate::models::checkpoint::ModelShape;
@@ -39,11 +40,8 @@ pub fn multiplications_a_second(library: Option<&Path>) -> Result<f64, EngineErr
     let environment = crate::onnxruntime::load(library).map_err(|error| failed(error.to_string()))?.environment();
     let run = || -> ort::Result<f64> {
         let graph = product(SIZE, SIZE)?;
-        let mut session = Session::builder(environment)?.with_intra_threads(1)?.with_inter_threads(1)?;
-        for (name, value) in &graph.weights {
-            session = session.with_external_initializer(name, value.clone())?;
-        }
-        let mut session = session.commit_from_memory(&graph.bytes)?;
+        let session = Session::builder(environment)?.with_intra_threads(1)?.with_inter_threads(1)?;
+        let mut session = graph.session(session.with_operators(rows::domain()?)?)?;
         let rows: Vec<u8> = (0..SIZE * SIZE).map(|n| (n * 37 % 251) as u8).collect();
         let rows = Tensor::from_array(([SIZE, SIZE], rows))?;
         let mut fastest = u64::MAX;

@@ -1,8 +1,8 @@
 //! The decoder: tokens and what came of those before in, logits out.
 
-use super::proto::{Attribute, Type};
 use super::weights::{WeightError, Weights};
 use super::{Builder, Extent, Graph, Precision, CONTRIBUTED};
+use crate::onnx_graph::proto::{Attribute, Type};
 
 /// The head's weights among those of the graph: the token embedding, in most models, transposed.
 pub(in crate::engine::onnx) const HEAD: &str = "decoder.head.weight";
@@ -24,7 +24,7 @@ pub(in crate::engine::onnx) fn build(
     let mut x = b.input("x", Type::Float, &[Extent::Free("n"), Extent::Fixed(state)]);
     let wanted = b.input("rows", Type::Int64, &[Extent::Free("r")]);
     let norm = weights.norm(&mut b, "decoder.blocks.0.attn_ln")?;
-    let mut normed = b.norm(&x, &norm);
+    let mut rows = b.norm(&x, &norm);
     for layer in 0..sizes.text_layers {
         let block = format!("decoder.blocks.{layer}");
         let past = [Extent::Fixed(1), Extent::Fixed(heads), Extent::Free("t"), Extent::Fixed(size)];
@@ -36,12 +36,9 @@ pub(in crate::engine::onnx) fn build(
         let values = b.input(&format!("values_{layer}"), Type::Float, &values);
 
         // Self-attention. One product for all three, which is the faster way where there is one row.
-        let rows = b.rows(&normed);
         let all = weights.attention_input(&mut b, &rows, &format!("{block}.attn"))?;
         let all = b.reshape(&all, &[1, -1, 3 * state as i64]);
-        let [q, k, v] = ["query", "key", "value"].map(|stem| b.fresh(stem));
-        let lengths = b.integers(&[state as i64; 3]);
-        b.node("", "Split", &[&all, &lengths], &[Attribute::int("axis", -1)], &[&q, &k, &v]);
+        let [q, k, v] = b.split(&all, [state; 3], -1);
         let present_keys = format!("present_keys_{layer}");
         let present_values = format!("present_values_{layer}");
         let attended = b.fresh("attended");
@@ -56,14 +53,14 @@ pub(in crate::engine::onnx) fn build(
         b.output(&present_keys, &present);
         b.output(&present_values, &present);
         let attended = b.reshape(&attended, &[-1, state as i64]);
-        let rows = b.rows(&attended);
-        let (y, bias) = weights.linear_and_bias(&mut b, &rows, &format!("{block}.attn.out"))?;
+        rows = b.rows(&attended);
+        let y = weights.linear(&mut b, &rows, &format!("{block}.attn.out"))?;
         let norm = weights.norm(&mut b, &format!("{block}.cross_attn_ln"))?;
-        (normed, x) = b.add_and_norm(&x, &y, &bias, &norm);
+        (rows, x) = b.add_and_norm(&x, &y, &norm);
 
         // Cross-attention. With the keys laid out for it, plain products beat the fused operator on a few rows.
-        let rows = b.rows(&normed);
         let q = weights.linear(&mut b, &rows, &format!("{block}.cross_attn.query"))?;
+        let q = b.finished(&q);
         let q = b.reshape(&q, &[1, -1, heads as i64, size as i64]);
         let q = b.transpose(&q, &[0, 2, 1, 3]);
         let scores = b.op("MatMul", &[&q, &keys], &[]);
@@ -76,24 +73,23 @@ pub(in crate::engine::onnx) fn build(
         let attended = b.op("MatMul", &[&attention, &values], &[]);
         let attended = b.transpose(&attended, &[0, 2, 1, 3]);
         let attended = b.reshape(&attended, &[-1, state as i64]);
-        let rows = b.rows(&attended);
-        let (y, bias) = weights.linear_and_bias(&mut b, &rows, &format!("{block}.cross_attn.out"))?;
+        rows = b.rows(&attended);
+        let y = weights.linear(&mut b, &rows, &format!("{block}.cross_attn.out"))?;
         let norm = weights.norm(&mut b, &format!("{block}.mlp_ln"))?;
-        (normed, x) = b.add_and_norm(&x, &y, &bias, &norm);
+        (rows, x) = b.add_and_norm(&x, &y, &norm);
 
-        let y = weights.feed_forward(&mut b, &normed, &block)?;
+        let y = weights.feed_forward(&mut b, &rows, &block)?;
         if layer + 1 < sizes.text_layers {
             let norm = weights.norm(&mut b, &format!("decoder.blocks.{}.attn_ln", layer + 1))?;
-            (normed, x) = b.add_and_norm(&x, &y.0, &y.1, &norm);
+            (rows, x) = b.add_and_norm(&x, &y, &norm);
         } else {
             // What follows is half of the work where there is one row, and most rows have no use for it.
-            let pick = |value: &String| b.op("Gather", &[value, &wanted], &[Attribute::int("axis", 0)]);
-            let [picked, added] = [&x, &y.0].map(pick);
+            x = b.op("Gather", &[&x, &wanted], &[Attribute::int("axis", 0)]);
+            let y = b.picked(y, &wanted);
             let norm = weights.norm(&mut b, "decoder.ln")?;
-            (normed, _) = b.add_and_norm(&picked, &added, &y.1, &norm);
+            (rows, _) = b.add_and_norm(&x, &y, &norm);
         }
     }
-    let rows = b.rows(&normed);
     let logits = weights.head(&mut b, &rows)?;
     b.output(&logits, &[Extent::Free("r"), Extent::Fixed(sizes.vocabulary)]);
     Ok(b.finish())

@@ -1,27 +1,20 @@
-//! Whisper's [encoder] and [decoder] as ONNX graphs, made in memory from the weights of a model.
-//!
-//! A [`Builder`] collects nodes; values are known by name. Weights are no part of the encoded graph: they go beside it
-//! as tensors, so that all sessions of a model share them and no copy is made of them on the way.
+//! Whisper's [encoder] and [decoder] as graphs, made from the weights of a model.
 
 pub(super) mod decoder;
 pub(super) mod encoder;
-mod proto;
 pub(super) mod quantise;
 pub(super) mod weights;
 
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 
-use ort::value::{DynValue, Tensor, TensorElementType};
-use prost::Message;
+use ort::value::Tensor;
 
-use self::proto::{Attribute, Node, Type, ValueInfo};
 use self::quantise::{quantise, transposed, unsigned, Bytes, MIDDLE};
+use super::rows;
 use crate::models::checkpoint::Stored;
-
-/// The domain of the operators that ONNX Runtime has beside the standard's.
-const CONTRIBUTED: &str = "com.microsoft";
-/// ONNX Runtime may compute with constants of fewer numbers than this while it loads a graph, so they are in it.
-const SMALL: usize = 64;
+use crate::onnx_graph::proto::{Attribute, Type};
+pub(super) use crate::onnx_graph::Graph;
+use crate::onnx_graph::{Extent, GraphBuilder, CONTRIBUTED};
 
 /// How linear layers compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -32,21 +25,6 @@ pub enum Precision {
     Int8,
     /// Single precision throughout.
     F32,
-}
-
-/// An extent of a tensor.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Extent {
-    Fixed(usize),
-    Free(&'static str),
-}
-
-/// A graph that sessions can be made of.
-pub(super) struct Graph {
-    /// The model as ONNX encodes it.
-    pub(super) bytes: Vec<u8>,
-    /// The weights by name.
-    pub(super) weights: Vec<(String, Arc<DynValue>)>,
 }
 
 /// A weight matrix as model files have it: a row for each output.
@@ -66,136 +44,139 @@ enum Rows {
     },
 }
 
-/// Adds up a graph.
+/// What a linear layer makes of them: still without its bias, if it has one.
+enum Product {
+    Float {
+        y: String,
+        bias: Option<String>,
+    },
+    /// To be multiplied by each row's peak.
+    Int8 {
+        shares: String,
+        peaks: String,
+        bias: String,
+    },
+}
+
+/// Adds up a graph of layers.
 pub(super) struct Builder {
+    graph: GraphBuilder,
     precision: Precision,
     bytes: Bytes,
-    graph: proto::Graph,
-    weights: Vec<(String, Arc<DynValue>)>,
-    values: usize,
+}
+
+impl Deref for Builder {
+    type Target = GraphBuilder;
+
+    fn deref(&self) -> &GraphBuilder {
+        &self.graph
+    }
+}
+
+impl DerefMut for Builder {
+    fn deref_mut(&mut self) -> &mut GraphBuilder {
+        &mut self.graph
+    }
 }
 
 impl Builder {
     pub(super) fn new(name: &str, precision: Precision) -> Self {
-        let graph = proto::Graph { name: name.to_owned(), ..proto::Graph::default() };
-        let mut builder = Self { precision, bytes: Bytes::here(), graph, weights: Vec::new(), values: 0 };
+        let mut graph = GraphBuilder::new(name);
         if precision == Precision::Int8 {
-            builder.inline("byte_scale", Type::Float, &[], (1.0f32 / 127.0).to_le_bytes().to_vec());
-            builder.inline("byte_zero", Type::Uint8, &[], vec![MIDDLE]);
+            graph.inline("byte_scale", Type::Float, &[], (1.0f32 / 127.0).to_le_bytes().to_vec());
+            graph.inline("byte_zero", Type::Uint8, &[], vec![MIDDLE]);
         }
-        builder
+        Self { graph, precision, bytes: Bytes::here() }
     }
 
     pub(super) fn finish(self) -> Graph {
-        Graph { bytes: proto::Model::new(self.graph).encode_to_vec(), weights: self.weights }
-    }
-
-    fn input(&mut self, name: &str, kind: Type, shape: &[Extent]) -> String {
-        self.graph.input.push(ValueInfo::new(name, kind, shape));
-        name.to_owned()
-    }
-
-    /// Makes a value of the graph an output of it.
-    fn output(&mut self, name: &str, shape: &[Extent]) {
-        self.graph.output.push(ValueInfo::new(name, Type::Float, shape));
-    }
-
-    /// A node with one output.
-    fn op(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> String {
-        let output = self.fresh(op);
-        self.node("", op, inputs, attributes, &[&output]);
-        output
-    }
-
-    /// A node of ONNX Runtime's own with one output.
-    fn contributed(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> String {
-        let output = self.fresh(op);
-        self.node(CONTRIBUTED, op, inputs, attributes, &[&output]);
-        output
-    }
-
-    /// A node with outputs of these names; inputs and outputs that are left out have empty ones.
-    fn node(&mut self, domain: &str, op: &str, inputs: &[&str], attributes: &[Attribute], outputs: &[&str]) {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        self.graph.node.push(Node {
-            input: names(inputs),
-            output: names(outputs),
-            name: outputs.iter().find(|name| !name.is_empty()).map(|name| format!("node_{name}")).unwrap_or_default(),
-            op_type: op.to_owned(),
-            attribute: attributes.to_vec(),
-            domain: domain.to_owned(),
-        });
-    }
-
-    /// Gives the last node's output another name.
-    fn rename(&mut self, name: &str) {
-        if let Some(output) = self.graph.node.last_mut().and_then(|node| node.output.first_mut()) {
-            *output = name.to_owned();
-        }
-    }
-
-    /// A name that no value has.
-    fn fresh(&mut self, stem: &str) -> String {
-        self.values += 1;
-        format!("{stem}_{}", self.values)
-    }
-
-    fn inline(&mut self, name: &str, kind: Type, dims: &[i64], bytes: Vec<u8>) -> String {
-        self.graph.initializer.push(proto::Tensor::inline(name, kind, dims, bytes));
-        name.to_owned()
-    }
-
-    /// Whole numbers: shapes and the like.
-    fn integers(&mut self, numbers: &[i64]) -> String {
-        let name = self.fresh("integers");
-        let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-        self.inline(&name, Type::Int64, &[numbers.len() as i64], bytes)
-    }
-
-    /// Weights as they are.
-    fn floats(&mut self, name: &str, shape: &[usize], numbers: Vec<f32>) -> ort::Result<String> {
-        let dims: Vec<i64> = shape.iter().map(|extent| *extent as i64).collect();
-        if numbers.len() < SMALL {
-            let bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            return Ok(self.inline(name, Type::Float, &dims, bytes));
-        }
-        self.external(name, Type::Float, &dims, Tensor::from_array((shape.to_vec(), numbers))?.into_dyn())
-    }
-
-    fn external(&mut self, name: &str, kind: Type, dims: &[i64], tensor: DynValue) -> ort::Result<String> {
-        debug_assert!(tensor.dtype().tensor_type().is_some_and(|t| t != TensorElementType::Undefined));
-        self.graph.initializer.push(proto::Tensor::external(name, kind, dims));
-        self.weights.push((name.to_owned(), Arc::new(tensor)));
-        Ok(name.to_owned())
+        self.graph.finish()
     }
 
     /// Makes `x`, [rows, inputs], ready for [`product`](Self::product), once for all layers that take it.
     fn rows(&mut self, x: &str) -> Rows {
-        if self.precision == Precision::F32 {
-            return Rows::Float(x.to_owned());
+        match self.precision {
+            Precision::F32 => Rows::Float(x.to_owned()),
+            Precision::Int8 => {
+                let (bytes, peaks) = (self.fresh("bytes"), self.fresh("peaks"));
+                self.node(rows::DOMAIN, rows::QUANTISE, &[x], &[], &[&bytes, &peaks]);
+                Rows::Int8 { bytes, peaks }
+            }
         }
-        let magnitudes = self.op("Abs", &[x], &[]);
-        let attributes = [Attribute::ints("axes", &[-1]), Attribute::int("keepdims", 1)];
-        let peaks = self.op("ReduceMax", &[&magnitudes], &attributes);
-        // A row of zeros makes bytes of no meaning here, and zeros again when they are multiplied with its peak.
-        let shares = self.op("Div", &[x, &peaks], &[]);
-        let bytes = self.op("QuantizeLinear", &[&shares, "byte_scale", "byte_zero"], &[]);
-        Rows::Int8 { bytes, peaks }
     }
 
     /// `rows` times the matrix called `name`: [rows, outputs].
-    fn product(&mut self, rows: &Rows, name: &str, matrix: Matrix) -> ort::Result<String> {
-        match rows {
+    fn product(&mut self, rows: &Rows, name: &str, matrix: Matrix, bias: Option<String>) -> ort::Result<Product> {
+        Ok(match rows {
             Rows::Float(x) => {
                 let Matrix { outputs, inputs, numbers } = matrix;
                 let numbers = transposed(&numbers.into_floats(), outputs);
                 let weights = self.floats(name, &[inputs, outputs], numbers)?;
-                Ok(self.op("MatMul", &[x, &weights], &[]))
+                Product::Float { y: self.op("MatMul", &[x, &weights], &[]), bias }
             }
             Rows::Int8 { bytes, peaks } => {
-                let shares = self.shares(bytes, name, matrix)?;
-                Ok(self.op("Mul", &[&shares, peaks], &[]))
+                // One operator adds scales and bias.
+                let bias = match bias {
+                    Some(bias) => bias,
+                    None => self.floats(&format!("{name}.no_bias"), &[matrix.outputs], vec![0.0; matrix.outputs])?,
+                };
+                Product::Int8 { shares: self.shares(bytes, name, matrix)?, peaks: peaks.clone(), bias }
             }
+        })
+    }
+
+    /// The product with its bias.
+    fn finished(&mut self, product: &Product) -> String {
+        match product {
+            Product::Float { y, bias: None } => y.clone(),
+            Product::Float { y, bias: Some(bias) } => self.op("Add", &[y, bias], &[]),
+            Product::Int8 { shares, peaks, bias } => {
+                let y = self.fresh("scaled");
+                self.node(rows::DOMAIN, rows::SCALE, &[shares, peaks, bias], &[], &[&y]);
+                y
+            }
+        }
+    }
+
+    /// The GELU of a product.
+    fn gelu(&mut self, product: &Product) -> Rows {
+        let y = match product {
+            Product::Int8 { shares, peaks, bias } => {
+                let (bytes, new) = (self.fresh("bytes"), self.fresh("peaks"));
+                self.node(rows::DOMAIN, rows::GELU, &[shares, peaks, bias], &[], &[&bytes, &new]);
+                return Rows::Int8 { bytes, peaks: new };
+            }
+            Product::Float { y, bias: Some(bias) } => self.contributed("BiasGelu", &[y, bias], &[]),
+            Product::Float { y, bias: None } => self.contributed("Gelu", &[y], &[]),
+        };
+        Rows::Float(y)
+    }
+
+    /// A convolution of three rows of `x`, [rows, inputs], around every one or every other, with GELU: [rows / stride,
+    /// outputs]. The matrix has the weights for the row before, the row itself and that behind it beside each other.
+    fn convolution_of_rows(
+        &mut self,
+        x: &str,
+        stride: usize,
+        name: &str,
+        matrix: Matrix,
+        bias: &str,
+    ) -> ort::Result<String> {
+        let (bytes, peaks) = (self.fresh("bytes"), self.fresh("peaks"));
+        let operator = if stride == 1 { rows::FRAMES } else { rows::FRAMES_HALVED };
+        self.node(rows::DOMAIN, operator, &[x], &[], &[&bytes, &peaks]);
+        let shares = self.shares(&bytes, name, matrix)?;
+        let y = self.fresh("convolved");
+        self.node(rows::DOMAIN, rows::SCALE_GELU, &[&shares, &peaks, bias], &[], &[&y]);
+        Ok(y)
+    }
+
+    /// Those rows of a product that `wanted` names.
+    fn picked(&mut self, product: Product, wanted: &str) -> Product {
+        let mut pick = |value: &str| self.op("Gather", &[value, wanted], &[Attribute::int("axis", 0)]);
+        match product {
+            Product::Float { y, bias } => Product::Float { y: pick(&y), bias },
+            Product::Int8 { shares, peaks, bias } => Product::Int8 { shares: pick(&shares), peaks: pick(&peaks), bias },
         }
     }
 
@@ -212,7 +193,8 @@ impl Builder {
             Bytes::Signed => (Tensor::from_array((shape, steps))?.into_dyn(), ""),
             Bytes::Unsigned => (Tensor::from_array((shape, unsigned(&steps)))?.into_dyn(), "byte_zero"),
         };
-        let weights = self.external(name, self.bytes.kind(), &[inputs as i64, outputs as i64], tensor)?;
+        let kind = self.bytes.kind();
+        let weights = self.external(name, kind, &[inputs as i64, outputs as i64], tensor)?;
         let scales = self.floats(&format!("{name}.scale"), &[outputs], scales)?;
         let inputs = [bytes, &weights, "byte_scale", &scales, "byte_zero", zero];
         let inputs = if zero.is_empty() { &inputs[..5] } else { &inputs };
@@ -220,26 +202,24 @@ impl Builder {
     }
 
     /// Layer normalisation over the last axis.
-    fn norm(&mut self, x: &str, norm: &Norm) -> String {
+    fn norm(&mut self, x: &str, norm: &Norm) -> Rows {
         let attributes = [Attribute::int("axis", -1), Attribute::float("epsilon", EPSILON)];
-        self.op("LayerNormalization", &[x, &norm.weight, &norm.bias], &attributes)
+        let y = self.op("LayerNormalization", &[x, &norm.weight, &norm.bias], &attributes);
+        self.rows(&y)
     }
 
-    /// `x + y + bias`, and its normalisation: (normalised, sum). (The operator that does all of it at once is slower
-    /// than the three, on many rows by far.)
-    fn add_and_norm(&mut self, x: &str, y: &str, bias: &str, norm: &Norm) -> (String, String) {
-        let y = self.op("Add", &[y, bias], &[]);
+    /// The normalised sum of `x` and a product, and that sum. (In single precision, ONNX Runtime's operator that does all
+    /// of it at once is slower than one for each, on many rows by far.)
+    fn add_and_norm(&mut self, x: &str, product: &Product, norm: &Norm) -> (Rows, String) {
+        if let Product::Int8 { shares, peaks, bias } = product {
+            let [sum, bytes, new] = ["sum", "bytes", "peaks"].map(|stem| self.fresh(stem));
+            let inputs = [x, shares, peaks, bias, &norm.weight, &norm.bias];
+            self.node(rows::DOMAIN, rows::ADD_AND_NORM, &inputs, &[], &[&sum, &bytes, &new]);
+            return (Rows::Int8 { bytes, peaks: new }, sum);
+        }
+        let y = self.finished(product);
         let sum = self.op("Add", &[x, &y], &[]);
         (self.norm(&sum, norm), sum)
-    }
-
-    fn reshape(&mut self, x: &str, shape: &[i64]) -> String {
-        let shape = self.integers(shape);
-        self.op("Reshape", &[x, &shape], &[])
-    }
-
-    fn transpose(&mut self, x: &str, order: &[i64]) -> String {
-        self.op("Transpose", &[x], &[Attribute::ints("perm", order)])
     }
 }
 
@@ -282,15 +262,12 @@ mod tests {
         builder.bytes = bytes;
         let x = builder.input("x", Type::Float, &[Extent::Free("n"), Extent::Fixed(inputs)]);
         let ready = builder.rows(&x);
-        builder.product(&ready, "weights", matrix).unwrap();
+        let product = builder.product(&ready, "weights", matrix, None).unwrap();
+        builder.finished(&product);
         builder.rename("y");
         builder.output("y", &[Extent::Free("n"), Extent::Fixed(outputs)]);
-        let graph = builder.finish();
-        let mut session = Session::builder(environment).unwrap();
-        for (name, value) in &graph.weights {
-            session = session.with_external_initializer(name, value.clone()).unwrap();
-        }
-        let mut session = session.commit_from_memory(&graph.bytes).unwrap();
+        let session = Session::builder(environment).unwrap().with_operators(rows::domain().unwrap()).unwrap();
+        let mut session = builder.finish().session(session).unwrap();
         let x = Tensor::from_array(([rows.len() / inputs, inputs], rows.to_vec())).unwrap();
         let y = session.run(ort::inputs!["x" => x]).unwrap();
         y["y"].try_extract_tensor::<f32>().unwrap().1.to_vec()

@@ -2,8 +2,8 @@
 
 use ort::value::{DynValue, TensorElementType};
 
-use super::proto::Type;
 use crate::models::checkpoint::Stored;
+use crate::onnx_graph::proto::Type;
 
 /// Largest magnitude of a weight, in steps.
 const STEPS: f32 = 127.0;

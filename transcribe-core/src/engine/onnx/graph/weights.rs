@@ -2,11 +2,12 @@
 //! layer is built, so that the whole model is never in memory as floats.
 
 use super::decoder::HEAD;
-use super::proto::Attribute;
-use super::{Builder, Matrix, Norm, Rows};
+use super::quantise::transposed;
+use super::{Builder, Matrix, Norm, Precision, Product, Rows};
 use crate::models::checkpoint::shape::{EMBEDDING, HEAD as OWN_HEAD};
 use crate::models::checkpoint::{Checkpoint, ModelShape, Stored};
 use crate::models::ModelError;
+use crate::onnx_graph::proto::Attribute;
 
 /// Why a graph can't be built.
 #[derive(Debug, thiserror::Error)]
@@ -54,60 +55,71 @@ impl Weights {
         Ok(Norm { weight: part("weight")?, bias: part("bias")? })
     }
 
+    /// Both convolutions, each with GELU: [1, bands, 2 T] to [T, state].
+    pub(super) fn convolutions(&mut self, b: &mut Builder, mel: &str) -> Result<String, WeightError> {
+        let (state, mels) = (self.shape.state, self.shape.mels);
+        let layers = [("encoder.conv1", mels, 1), ("encoder.conv2", state, 2)];
+        if b.precision == Precision::F32 {
+            let mut x = mel.to_owned();
+            for (name, inputs, stride) in layers {
+                x = self.convolution(b, name, inputs, &x, stride)?;
+            }
+            let x = b.transpose(&x, &[0, 2, 1]);
+            return Ok(b.reshape(&x, &[-1, state as i64]));
+        }
+        let x = b.transpose(mel, &[0, 2, 1]);
+        let mut x = b.reshape(&x, &[-1, mels as i64]);
+        for (name, inputs, stride) in layers {
+            let weight = format!("{name}.weight");
+            let numbers = self.checkpoint.tensor(&weight)?;
+            // From [outputs, inputs, 3] to [outputs, 3, inputs].
+            let filters = numbers.chunks_exact(3 * inputs);
+            let numbers = filters.flat_map(|filter| transposed(filter, inputs)).collect();
+            let matrix = Matrix { outputs: state, inputs: 3 * inputs, numbers: Stored::Floats(numbers) };
+            let bias = self.bias(b, name)?;
+            x = b.convolution_of_rows(&x, stride, &weight, matrix, &bias)?;
+        }
+        Ok(x)
+    }
+
     /// A convolution of three frames with GELU: [1, inputs, frames] to [1, state, frames / stride].
-    pub(super) fn convolution(
+    fn convolution(
         &mut self,
         b: &mut Builder,
         name: &str,
         inputs: usize,
         x: &str,
-        stride: i64,
+        stride: usize,
     ) -> Result<String, WeightError> {
         let state = self.shape.state;
-        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let weight = format!("{name}.weight");
         let weight = b.floats(&weight, &[state, inputs, 3], self.checkpoint.tensor(&weight)?)?;
-        let bias = b.floats(&bias, &[state], self.checkpoint.tensor(&bias)?)?;
+        let bias = self.bias(b, name)?;
         let attributes = [
             Attribute::ints("kernel_shape", &[3]),
             Attribute::ints("pads", &[1, 1]),
-            Attribute::ints("strides", &[stride]),
+            Attribute::ints("strides", &[stride as i64]),
         ];
         let y = b.op("Conv", &[x, &weight, &bias], &attributes);
         Ok(b.contributed("Gelu", &[&y], &[]))
     }
 
-    /// A linear layer, with its bias if it has one (Whisper's keys have none).
-    pub(super) fn linear(&mut self, b: &mut Builder, rows: &Rows, name: &str) -> Result<String, WeightError> {
+    /// A linear layer (Whisper's keys have no bias).
+    pub(super) fn linear(&mut self, b: &mut Builder, rows: &Rows, name: &str) -> Result<Product, WeightError> {
         self.scaled_linear(b, rows, name, 1.0)
     }
 
-    /// The same, its result multiplied by `scale`.
+    /// The same, its result multiplied by `scale`; of layers without a bias.
     pub(super) fn scaled_linear(
         &mut self,
         b: &mut Builder,
         rows: &Rows,
         name: &str,
         scale: f32,
-    ) -> Result<String, WeightError> {
+    ) -> Result<Product, WeightError> {
         let matrix = self.matrix(&format!("{name}.weight"), scale)?;
-        let product = b.product(rows, &format!("{name}.weight"), matrix)?;
-        if name.ends_with(".key") {
-            return Ok(product);
-        }
-        let bias = self.bias(b, name)?;
-        Ok(b.op("Add", &[&product, &bias], &[]))
-    }
-
-    /// A linear layer and apart from it the name of its bias, which the caller adds.
-    pub(super) fn linear_and_bias(
-        &mut self,
-        b: &mut Builder,
-        rows: &Rows,
-        name: &str,
-    ) -> Result<(String, String), WeightError> {
-        let matrix = self.matrix(&format!("{name}.weight"), 1.0)?;
-        let product = b.product(rows, &format!("{name}.weight"), matrix)?;
-        Ok((product, self.bias(b, name)?))
+        let bias = if name.ends_with(".key") { None } else { Some(self.bias(b, name)?) };
+        Ok(b.product(rows, &format!("{name}.weight"), matrix, bias)?)
     }
 
     /// Queries, keys and values of self-attention in one: [rows, 3 × state].
@@ -121,30 +133,24 @@ impl Weights {
         matrix.outputs = 3 * state;
         bias.resize(2 * state, 0.0);
         bias.append(&mut self.checkpoint.tensor(&format!("{name}.value.bias"))?);
-        let product = b.product(rows, &format!("{name}.all.weight"), matrix)?;
         let bias = b.floats(&format!("{name}.all.bias"), &[3 * state], bias)?;
-        Ok(b.op("Add", &[&product, &bias], &[]))
+        let product = b.product(rows, &format!("{name}.all.weight"), matrix, Some(bias))?;
+        Ok(b.finished(&product))
     }
 
-    /// The two layers of a block's feed-forward net, and the bias of the second apart.
-    pub(super) fn feed_forward(
-        &mut self,
-        b: &mut Builder,
-        normed: &str,
-        block: &str,
-    ) -> Result<(String, String), WeightError> {
-        let rows = b.rows(normed);
-        let (up, bias) = self.linear_and_bias(b, &rows, &format!("{block}.mlp.0"))?;
-        let up = b.contributed("BiasGelu", &[&up, &bias], &[]);
-        let rows = b.rows(&up);
-        self.linear_and_bias(b, &rows, &format!("{block}.mlp.2"))
+    /// The two layers of a block's feed-forward net.
+    pub(super) fn feed_forward(&mut self, b: &mut Builder, rows: &Rows, block: &str) -> Result<Product, WeightError> {
+        let up = self.linear(b, rows, &format!("{block}.mlp.0"))?;
+        let rows = b.gelu(&up);
+        self.linear(b, &rows, &format!("{block}.mlp.2"))
     }
 
     /// The product with the token embedding, or with weights of its own, which makes logits.
     pub(super) fn head(&mut self, b: &mut Builder, rows: &Rows) -> Result<String, WeightError> {
         let numbers = self.checkpoint.stored(if self.shape.tied { EMBEDDING } else { OWN_HEAD })?;
         let matrix = Matrix { outputs: self.shape.vocabulary, inputs: self.shape.state, numbers };
-        b.product(rows, HEAD, matrix)?;
+        let product = b.product(rows, HEAD, matrix, None)?;
+        b.finished(&product);
         b.rename("logits");
         Ok("logits".to_owned())
     }

@@ -8,7 +8,7 @@ const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Model {
+pub(crate) struct Model {
     #[prost(int64, tag = "1")]
     ir_version: i64,
     #[prost(message, optional, tag = "7")]
@@ -18,10 +18,20 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(graph: Graph) -> Self {
+    /// `domains` are those of operators that the standard doesn't have.
+    pub(crate) fn new(graph: Graph, domains: impl IntoIterator<Item = String>) -> Self {
         let standard = OperatorSet { domain: String::new(), version: OPSET };
-        let contributed = OperatorSet { domain: super::CONTRIBUTED.to_owned(), version: 1 };
-        Self { ir_version: IR_VERSION, graph: Some(graph), opset_import: vec![standard, contributed] }
+        let others = domains.into_iter().map(|domain| OperatorSet { domain, version: 1 });
+        Self {
+            ir_version: IR_VERSION,
+            graph: Some(graph),
+            opset_import: std::iter::once(standard).chain(others).collect(),
+        }
+    }
+
+    /// The tensors that a model brings.
+    pub(crate) fn into_initializers(self) -> Vec<Tensor> {
+        self.graph.map(|graph| graph.initializer).unwrap_or_default()
     }
 }
 
@@ -34,33 +44,33 @@ struct OperatorSet {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     #[prost(message, repeated, tag = "1")]
-    pub(super) node: Vec<Node>,
+    pub(crate) node: Vec<Node>,
     #[prost(string, tag = "2")]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[prost(message, repeated, tag = "5")]
-    pub(super) initializer: Vec<Tensor>,
+    pub(crate) initializer: Vec<Tensor>,
     #[prost(message, repeated, tag = "11")]
-    pub(super) input: Vec<ValueInfo>,
+    pub(crate) input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
-    pub(super) output: Vec<ValueInfo>,
+    pub(crate) output: Vec<ValueInfo>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Node {
+pub(crate) struct Node {
     #[prost(string, repeated, tag = "1")]
-    pub(super) input: Vec<String>,
+    pub(crate) input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
-    pub(super) output: Vec<String>,
+    pub(crate) output: Vec<String>,
     #[prost(string, tag = "3")]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "4")]
-    pub(super) op_type: String,
+    pub(crate) op_type: String,
     #[prost(message, repeated, tag = "5")]
-    pub(super) attribute: Vec<Attribute>,
+    pub(crate) attribute: Vec<Attribute>,
     #[prost(string, tag = "7")]
-    pub(super) domain: String,
+    pub(crate) domain: String,
 }
 
 /// Floating-point number, whole number and list of whole numbers, as `type` numbers them.
@@ -69,7 +79,7 @@ const INT: i32 = 2;
 const INTS: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Attribute {
+pub(crate) struct Attribute {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(float, optional, tag = "2")]
@@ -83,15 +93,15 @@ pub(super) struct Attribute {
 }
 
 impl Attribute {
-    pub(super) fn float(name: &str, f: f32) -> Self {
+    pub(crate) fn float(name: &str, f: f32) -> Self {
         Self { name: name.to_owned(), f: Some(f), r#type: FLOAT, ..Self::default() }
     }
 
-    pub(super) fn int(name: &str, i: i64) -> Self {
+    pub(crate) fn int(name: &str, i: i64) -> Self {
         Self { name: name.to_owned(), i: Some(i), r#type: INT, ..Self::default() }
     }
 
-    pub(super) fn ints(name: &str, ints: &[i64]) -> Self {
+    pub(crate) fn ints(name: &str, ints: &[i64]) -> Self {
         Self { name: name.to_owned(), ints: ints.to_vec(), r#type: INTS, ..Self::default() }
     }
 }
@@ -99,7 +109,7 @@ impl Attribute {
 /// Types of numbers, as `data_type` and `elem_type` number them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Float = 1,
     Uint8 = 2,
     Int8 = 3,
@@ -107,7 +117,7 @@ pub(super) enum Type {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Tensor {
+pub(crate) struct Tensor {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     dims: Vec<i64>,
     #[prost(int32, tag = "2")]
@@ -123,14 +133,24 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The numbers of a tensor of floats that has them in it.
+    pub(crate) fn floats(&self) -> Option<Vec<f32>> {
+        let bytes = self.raw_data.as_ref().filter(|_| self.data_type == Type::Float as i32)?;
+        Some(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
     /// Numbers that are in the model.
-    pub(super) fn inline(name: &str, kind: Type, dims: &[i64], raw_data: Vec<u8>) -> Self {
+    pub(crate) fn inline(name: &str, kind: Type, dims: &[i64], raw_data: Vec<u8>) -> Self {
         let raw_data = Some(raw_data);
         Self { dims: dims.to_vec(), data_type: kind as i32, name: name.to_owned(), raw_data, ..Self::default() }
     }
 
     /// Numbers that are given to each session beside the model.
-    pub(super) fn external(name: &str, kind: Type, dims: &[i64]) -> Self {
+    pub(crate) fn external(name: &str, kind: Type, dims: &[i64]) -> Self {
         let entry = Entry { key: "location".to_owned(), value: "memory".to_owned() };
         Self {
             dims: dims.to_vec(),
@@ -152,7 +172,7 @@ struct Entry {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ValueInfo {
+pub(crate) struct ValueInfo {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(message, optional, tag = "2")]
@@ -160,7 +180,7 @@ pub(super) struct ValueInfo {
 }
 
 impl ValueInfo {
-    pub(super) fn new(name: &str, kind: Type, shape: &[super::Extent]) -> Self {
+    pub(crate) fn new(name: &str, kind: Type, shape: &[super::Extent]) -> Self {
         let dim = |extent: &super::Extent| match extent {
             super::Extent::Fixed(value) => Dimension { dim_value: Some(*value as i64), dim_param: None },
             super::Extent::Free(name) => Dimension { dim_value: None, dim_param: Some((*name).to_owned()) },
