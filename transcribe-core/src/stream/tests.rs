@@ -383,8 +383,8 @@ fn long_speech_is_trimmed_and_cut_without_losing_or_doubling_a_word() {
 #[test]
 fn a_cut_before_stable_words_leaves_them_to_the_next_utterance() {
     let mut seconds = vec![0.0];
-    seconds.extend([2.9, 0.1].repeat(20));
-    seconds.push(1.0);
+    seconds.extend([4.4, 0.1].repeat(13));
+    seconds.extend([1.5, 1.0]);
     let (rig, _) = hear(&talk(&seconds));
     assert!(stays(&rig.outputs) >= 2, "{:?}", rig.finals());
     let all = rig.finals().iter().map(|f| f.3.clone()).collect::<Vec<_>>().join(" ");

@@ -199,7 +199,7 @@ mod tests {
             let y = f64::from(gelu_of(x as f32));
             assert!((y - exact).abs() < 5e-6, "{x}: {y} for {exact}");
         }
-        assert_eq!(gelu_of(80.0), 80.0);
+        assert!((gelu_of(80.0) - 80.0).abs() < 1e-4);
         assert!(gelu_of(-80.0).abs() < 1e-4);
     }
 
