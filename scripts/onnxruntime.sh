@@ -30,11 +30,6 @@ onnxruntime() {
         'Install libonnxruntime.so (1.22 or newer) by other means and set ORT_DYLIB_PATH to its path.'
 
     say "missing: ONNX Runtime $onnxruntime_version (runs the voice activity detector); fetching it from PyPI, about 25 MB"
-    if ! python3 -m pip --version >/dev/null 2>&1; then
-        command -v apt-get >/dev/null || die 'python3 with pip is needed to fetch it' 'Or set ORT_DYLIB_PATH to a libonnxruntime.so.'
-        apt_packages 'python3-pip|fetches ONNX Runtime'
-    fi
-
     unpacked_wheel onnxruntime "$onnxruntime_version" "$digest" 'Or set ORT_DYLIB_PATH to a libonnxruntime.so (1.22 or newer).'
     mv "$work"/wheel/onnxruntime/capi/libonnxruntime.so.* "$work/new/libonnxruntime.so"
     finish_library "$onnxruntime_version" "$target"
@@ -62,6 +57,10 @@ onnxruntime_openvino() {
 # Unpacks the wheel of a package, which has to have that digest, into $work/wheel, beside an empty folder $work/new.
 unpacked_wheel() {
     local package=$1 version=$2 digest=$3 other=${4:-}
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        command -v apt-get >/dev/null || die 'python3 with pip is needed to fetch it' ${other:+"$other"}
+        apt_packages 'python3-pip|fetches ONNX Runtime'
+    fi
     mkdir -p "$deps"
     work=$(mktemp -d "$deps/.onnxruntime.XXXXXX")
     # shellcheck disable=SC2064 # the path of now

@@ -53,7 +53,7 @@ fn another_device_hears_what_the_cpu_hears() {
     for options in [
         DecodeOptions { search: Search::Beam(3), ..plain.clone() },
         DecodeOptions { timestamps: Timestamps::Always, ..plain.clone() },
-        DecodeOptions { initial_prompt: Some("A letter of Jane Austen's sisters.".into()), ..plain },
+        DecodeOptions { prompt: Some("A letter of Jane Austen's sisters.".into()), ..plain },
     ] {
         assert_eq!(heard(&other, clip, &options), heard(&cpu, clip, &options), "{options:?}");
     }
