@@ -104,24 +104,31 @@ impl Placement {
         let error = |reason| EngineError::Device { device: device.to_string(), reason };
         let kinds = backend.map_or(&Kind::GPUS[..], Kind::of);
         let Some(first) = kinds.first() else {
-            let reason = "ONNX Runtime has no execution provider for it; set the engine to whisper-cpp, in a build with \
-                          that cargo feature";
-            return Err(error(reason.to_owned()));
+            let feature = backend.and_then(Backend::feature).unwrap_or_default();
+            return Err(error(format!(
+                "ONNX Runtime has no execution provider for it; set the engine to whisper-cpp, in a build with the cargo \
+                 feature `{feature}`"
+            )));
         };
         if let Some(kind) = kinds.iter().find(|kind| kind.is_there()) {
             return Ok(Self::Provider(Provider { kind: *kind, index: *index }));
         }
+        let feature = backend.map_or(Some("cuda"), Backend::feature);
+        let whisper_cpp = feature.map(|feature| {
+            format!("; or take whisper.cpp, in a build with the cargo feature `{feature}`")
+        });
         let wanted: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let all = Kind::GPUS.into_iter().chain([Kind::TensorRt]);
         let there: Vec<_> = all.filter(|kind| kind.is_there()).map(Kind::name).chain(["CPU"]).collect();
         Err(error(format!(
             "the ONNX Runtime library {} has no execution provider {}, only {}; name one that has it ({}) in the \
-             element's property onnxruntime or in {}",
+             element's property onnxruntime or in {}{}",
             library.path().display(),
             wanted.join(" or "),
             there.join(", "),
             first.source(),
             crate::onnxruntime::PATH_VARIABLE,
+            whisper_cpp.unwrap_or_default(),
         )))
     }
 
