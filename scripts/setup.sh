@@ -98,6 +98,7 @@ source "$root/scripts/onnxruntime.sh"
 onnxruntime
 
 if $tests; then
+    onnxruntime_openvino
     source "$root/scripts/python.sh"
     python_environment
 fi

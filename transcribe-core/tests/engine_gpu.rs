@@ -27,7 +27,7 @@ const WEIGHTS: usize = 40 * MIB;
 const TWO_FRAMES: i64 = 640;
 
 fn gpu(index: usize) -> Device {
-    Device::Gpu { backend: Backend::ALL.into_iter().find(|backend| backend.is_built_in()), index }
+    Device::Gpu { backend: Backend::WHISPER_CPP.into_iter().find(|backend| backend.is_built_in()), index }
 }
 
 fn bundled() -> std::path::PathBuf {

@@ -362,7 +362,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         string("language", "Language", "Language that is spoken: a code (en, de, pt-BR, …), or auto to detect it for each utterance", Some(&d.language)).mutable_playing().build(),
         string("language-code", "Language code", "The same as language, under the name that transcriberbin sets", Some(&d.language)).mutable_playing().build(),
         glib::ParamSpecEnum::builder_with_default("task", d.task).nick("Task").blurb("Transcribe, or translate into English (multilingual models)").mutable_playing().build(),
-        string("device", "Device", "Where the model runs: auto, cpu, gpu, or gpu:N / cuda:N / vulkan:N; GPUs need a build with that feature", Some(&d.device)).mutable_ready().build(),
+        string("device", "Device", "Where the model runs: auto, cpu, gpu:N, cuda:N, vulkan:N, metal, hip:N, tensorrt:N, coreml, openvino[:cpu, :gpu, :npu, :N]; GPUs need a build with that feature, or an ONNX Runtime library with that execution provider", Some(&d.device)).mutable_ready().build(),
         uint("threads", "Threads", "CPU threads for each job (0 = one on a GPU and for tiny and base, for larger models all cores that no other job needs)", (0, 256), d.threads).mutable_ready().build(),
         string("onnxruntime", "ONNX Runtime", "Path of the ONNX Runtime library for the Silero VAD and engine=onnx (unset = ORT_DYLIB_PATH, the system's, or the one that make setup installed)", None).mutable_ready().build(),
         glib::ParamSpecInt::builder("channel").nick("Channel").blurb("Channel to transcribe, from 0 (-1 = all mixed down)").minimum(-1).maximum(63).default_value(d.channel).mutable_ready().build(),

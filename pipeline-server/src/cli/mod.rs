@@ -341,7 +341,8 @@ pub(crate) struct ElementArgs {
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) timestamps: Option<Timestamps>,
 
-    /// Where the model runs: `cpu`, or what the build supports.
+    /// Where the model runs: `auto`, `cpu`, `gpu:N`, `cuda:N`, `openvino:cpu` and so on: what the build or the ONNX Runtime
+    /// library supports.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) device: Option<String>,
 

@@ -12,7 +12,8 @@ use crate::scheduler::run::Executor;
 /// Which runtime decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// The one on ONNX Runtime on a CPU and for folders, whisper.cpp for ggml files on a GPU, of those that were built in.
+    /// The one on ONNX Runtime on a CPU, for folders, and on devices that whisper.cpp was not built for; whisper.cpp for
+    /// ggml files on others. Of those that were built in.
     #[default]
     Auto,
     /// whisper.cpp.
@@ -34,7 +35,9 @@ impl EngineKind {
     fn on(self, device: Device) -> Self {
         let (onnx, whisper_cpp) = (cfg!(feature = "onnx-engine"), cfg!(feature = "whisper-cpp"));
         match self {
-            Self::Auto if onnx && (device == Device::Cpu || !whisper_cpp) => Self::Onnx,
+            Self::Auto if onnx && (!whisper_cpp || device == Device::Cpu || device.check_built_in().is_err()) => {
+                Self::Onnx
+            }
             Self::Auto => Self::WhisperCpp,
             kind => kind,
         }

@@ -8,6 +8,7 @@ use ort::memory::Allocator;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorRef};
 
+use super::graph::decoder::MASK;
 use super::search::{self, Found, Rules};
 use super::session::{Lease, Model};
 use super::{dtw, logits, timestamps, work};
@@ -17,6 +18,8 @@ use crate::engine::{CancelToken, EngineError, Search};
 
 /// Frames of the spectrogram for each position.
 const FRAMES: usize = 2;
+/// Added to the score of a token that is not to be seen: its weight is none, in half precision, too.
+const HIDDEN: f32 = -1e4;
 /// Samples in a position.
 const POSITION: usize = FRAMES * super::mel::HOP;
 
@@ -239,9 +242,14 @@ impl Steps<'_> {
     fn run(&mut self, tokens: &[i32], state: &State, wanted: &[i64]) -> ort::Result<Step> {
         let (model, sizes) = (self.model, self.model.shape);
         let x = model.embed(tokens, state.length)?;
-        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(2 + 4 * sizes.text_layers);
+        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(3 + 4 * sizes.text_layers);
         inputs.push(("x".into(), TensorRef::from_array_view(([tokens.len(), sizes.state], &x[..]))?.into()));
         inputs.push(("rows".into(), TensorRef::from_array_view(([wanted.len()], wanted))?.into()));
+        let mask = model.is_masked().then(|| mask(tokens.len(), state.length));
+        if let Some(mask) = &mask {
+            let shape = [tokens.len(), state.length + tokens.len()];
+            inputs.push((MASK.into(), TensorRef::from_array_view((shape, &mask[..]))?.into()));
+        }
         for ((names, past), heard) in model.names.layers.iter().zip(state.layers.iter()).zip(&self.heard.layers) {
             inputs.push((names.past_keys.as_str().into(), (&past.0).into()));
             inputs.push((names.past_values.as_str().into(), (&past.1).into()));
@@ -264,6 +272,11 @@ impl Steps<'_> {
         let state = State { layers: Arc::new(layers), length: state.length + tokens.len() };
         Ok(Step { logits, attention: attention.into_iter().map(Arc::from).collect(), state })
     }
+}
+
+/// What keeps each of `n` tokens behind `past` others from looking at those behind it: [n, past + n].
+fn mask(n: usize, past: usize) -> Vec<f32> {
+    (0..n).flat_map(|row| (0..past + n).map(move |column| if column > past + row { HIDDEN } else { 0.0 })).collect()
 }
 
 fn missing(name: &str) -> ort::Error {

@@ -10,6 +10,7 @@ mod embedding;
 mod graph;
 mod logits;
 mod mel;
+mod provider;
 mod rows;
 mod search;
 mod session;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use self::decode::Worker;
+use self::provider::Placement;
 pub use self::graph::Precision;
 use self::session::{Model, Pool};
 pub use self::work::multiplications_a_second;
@@ -137,8 +139,9 @@ pub struct Onnx {
 }
 
 impl Onnx {
-    /// Loads a ggml file, or a folder of a Hugging Face or CTranslate2 model. At most `max_states` jobs run at once; the first state is made here, the others when they
-    /// are needed. `library` is the ONNX Runtime library's path if the user set one.
+    /// Loads a ggml file, or a folder of a Hugging Face or CTranslate2 model. At most `max_states` jobs run at once; the
+    /// first state is made here, the others when they are needed. `library` is the ONNX Runtime library's path if the user
+    /// set one. `precision` is of use on a CPU; elsewhere it is single.
     pub fn load(
         path: &Path,
         device: &Device,
@@ -147,14 +150,8 @@ impl Onnx {
         max_states: usize,
     ) -> Result<Self, EngineError> {
         let error = |reason: String| EngineError::Load { path: path.to_owned(), reason };
-        if !matches!(device, Device::Auto | Device::Cpu) {
-            let reason =
-                "the engine on ONNX Runtime runs on the CPU only so far, it asks the library for no GPU; set the \
-                          engine to whisper-cpp, in a build with the GPU's cargo feature"
-                    .to_owned();
-            return Err(EngineError::Device { device: device.to_string(), reason });
-        }
-        let environment = crate::onnxruntime::load(library).map_err(|e| error(e.to_string()))?.environment();
+        let library = crate::onnxruntime::load(library).map_err(|e| error(e.to_string()))?;
+        let placement = Placement::new(device, library)?;
         let checkpoint = Checkpoint::open(path).map_err(|e| error(e.to_string()))?;
         let shape = *checkpoint.shape();
         let info = ModelInfo {
@@ -165,11 +162,17 @@ impl Onnx {
         let languages = checkpoint.vocabulary().languages();
         let languages =
             languages.iter().filter_map(|(place, _)| LANGUAGES.get(*place)).map(|(code, _)| *code).collect();
-        let model = Model::new(checkpoint, precision, environment).map_err(|e| error(e.to_string()))?;
+        let max_states = placement.states(max_states);
+        let refusal = placement.refusal(device);
+        let model =
+            Model::new(checkpoint, precision, library.environment(), placement).map_err(|e| error(e.to_string()))?;
         let threads_per_job = if shape.state <= SMALL_STATE { 1 } else { usize::MAX };
         let scope = Scope { info, languages, timestamps: true };
         let pool = Pool::new(model, max_states);
-        pool.lend(1, &CancelToken::new()).map_err(|e| error(e.to_string()))?;
+        pool.lend(1, &CancelToken::new()).map_err(|e| match refusal {
+            Some(refusal) => refusal(e.to_string()),
+            None => error(e.to_string()),
+        })?;
         Ok(Self { pool, scope, threads_per_job })
     }
 

@@ -13,8 +13,9 @@ use ort::session::Session;
 
 use super::embedding::Embedding;
 use super::graph::weights::{WeightError, Weights};
-use super::graph::{decoder, encoder, Graph, Precision};
+use super::graph::{decoder, encoder, Graph, Operators, Precision};
 use super::mel::Mel;
+use super::provider::Placement;
 use super::rows;
 use super::tokens::Tokens;
 use crate::engine::job::alignment;
@@ -40,6 +41,7 @@ pub(super) struct Model {
     embedding: Embedding,
     prepacked: PrepackedWeights,
     environment: &'static Environment,
+    placement: Placement,
 }
 
 /// Names of the decoder's inputs and outputs, a layer each.
@@ -79,6 +81,7 @@ impl Model {
         checkpoint: Checkpoint,
         precision: Precision,
         environment: &'static Environment,
+        placement: Placement,
     ) -> Result<Self, WeightError> {
         let shape = *checkpoint.shape();
         let tokens = Tokens::new(checkpoint.vocabulary(), checkpoint.advice())?;
@@ -88,8 +91,9 @@ impl Model {
         let mut layers: Vec<usize> = aligned.iter().map(|(layer, _)| *layer).collect();
         layers.dedup();
         let mut weights = Weights::new(checkpoint);
-        let encoder = encoder::build(&mut weights, precision)?;
-        let decoder = decoder::build(&mut weights, precision, &layers)?;
+        let operators = placement.operators();
+        let encoder = encoder::build(&mut weights, precision, operators)?;
+        let decoder = decoder::build(&mut weights, precision, operators, &layers)?;
         let embedding = if shape.tied {
             Embedding::of_head(&decoder)?
         } else {
@@ -109,7 +113,13 @@ impl Model {
             embedding,
             prepacked: PrepackedWeights::new(),
             environment,
+            placement,
         })
+    }
+
+    /// Whether the decoder has to be told which tokens see which.
+    pub(super) fn is_masked(&self) -> bool {
+        self.placement.operators() == Operators::Standard
     }
 
     /// The encoder's positional embedding for a context of so many positions: [positions, state].
@@ -135,9 +145,11 @@ impl Model {
             // It keeps a plan for every combination of input shapes for ever; ours are new with nearly every step.
             .with_memory_pattern(false)?
             .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_operators(rows::domain()?)?
-            .with_prepacked_weights(&self.prepacked)?;
-        graph.session(builder)
+            .with_operators(rows::domain()?)?;
+        graph.session(match &self.placement {
+            Placement::Cpu => builder.with_prepacked_weights(&self.prepacked)?,
+            Placement::Provider(provider) => provider.add_to(builder, threads)?,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The encoder: a spectrogram in, what the decoder's cross-attention needs of it out.
 
 use super::weights::{WeightError, Weights};
-use super::{Builder, Extent, Graph, Precision};
+use super::{Builder, Extent, Graph, Operators, Precision, Rows};
 use crate::onnx_graph::proto::{Attribute, Type};
 
 /// Builds the graph.
@@ -9,10 +9,14 @@ use crate::onnx_graph::proto::{Attribute, Type};
 /// In: `mel` [1, bands, 2 T] and `positions` [T, state], the first T rows of the positional embedding. Out, for each
 /// layer n of the decoder: `keys_n` [1, heads, head size, T], scaled for the dot product, and `values_n`
 /// [1, heads, T, head size].
-pub(in crate::engine::onnx) fn build(weights: &mut Weights, precision: Precision) -> Result<Graph, WeightError> {
+pub(in crate::engine::onnx) fn build(
+    weights: &mut Weights,
+    precision: Precision,
+    operators: Operators,
+) -> Result<Graph, WeightError> {
     let sizes = weights.shape();
-    let (state, heads) = (sizes.state, sizes.audio_heads);
-    let mut b = Builder::new("encoder", precision);
+    let state = sizes.state;
+    let mut b = Builder::new("encoder", precision, operators);
     let mel = b.input("mel", Type::Float, &[Extent::Fixed(1), Extent::Fixed(sizes.mels), Extent::Free("frames")]);
     let positions = b.input("positions", Type::Float, &[Extent::Free("T"), Extent::Fixed(state)]);
 
@@ -22,16 +26,7 @@ pub(in crate::engine::onnx) fn build(weights: &mut Weights, precision: Precision
     let mut rows = b.norm(&x, &norm);
     for layer in 0..sizes.audio_layers {
         let block = format!("encoder.blocks.{layer}");
-        let mut parts = Vec::new();
-        for part in ["query", "key", "value"] {
-            let part = weights.linear(&mut b, &rows, &format!("{block}.attn.{part}"))?;
-            let part = b.finished(&part);
-            parts.push(b.reshape(&part, &[1, -1, state as i64]));
-        }
-        let attributes = [Attribute::int("num_heads", heads as i64)];
-        let inputs: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let attended = b.contributed("MultiHeadAttention", &inputs, &attributes);
-        let attended = b.reshape(&attended, &[-1, state as i64]);
+        let attended = attention(&mut b, weights, &rows, &format!("{block}.attn"))?;
         rows = b.rows(&attended);
         let y = weights.linear(&mut b, &rows, &format!("{block}.attn.out"))?;
         let norm = weights.norm(&mut b, &format!("{block}.mlp_ln"))?;
@@ -67,4 +62,28 @@ pub(in crate::engine::onnx) fn build(weights: &mut Weights, precision: Precision
         b.output(&name, &[Extent::Fixed(1), Extent::Fixed(heads), Extent::Free("T"), Extent::Fixed(size)]);
     }
     Ok(b.finish())
+}
+
+/// Self-attention: [T, state].
+fn attention(b: &mut Builder, weights: &mut Weights, rows: &Rows, name: &str) -> Result<String, WeightError> {
+    let sizes = weights.shape();
+    let (state, heads) = (sizes.state, sizes.audio_heads);
+    let size = state / heads;
+    // The fused operator scales by itself.
+    let scale = if b.operators == Operators::Cpu { 1.0 } else { (size as f32).powf(-0.5) };
+    let query = weights.linear(b, rows, &format!("{name}.query"))?;
+    let key = weights.scaled_linear(b, rows, &format!("{name}.key"), scale)?;
+    let value = weights.linear(b, rows, &format!("{name}.value"))?;
+    let [query, key, value] = [query, key, value].map(|part| b.finished(&part));
+    if b.operators == Operators::Standard {
+        let (query, value) = (b.heads(&query, heads, size, false), b.heads(&value, heads, size, false));
+        let key = b.heads(&key, heads, size, true);
+        let seen = b.fresh("attention");
+        let found = b.attention(&query, &key, &value, None, &seen);
+        return Ok(b.rows_of_heads(&found, state));
+    }
+    let parts = [query, key, value].map(|part| b.reshape(&part, &[1, -1, state as i64]));
+    let attributes = [Attribute::int("num_heads", heads as i64)];
+    let attended = b.contributed("MultiHeadAttention", &parts.each_ref().map(String::as_str), &attributes);
+    Ok(b.reshape(&attended, &[-1, state as i64]))
 }

@@ -27,6 +27,15 @@ pub enum Precision {
     F32,
 }
 
+/// Whose operators a graph is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operators {
+    /// What ONNX Runtime has for a CPU, and our own.
+    Cpu,
+    /// Those of the ONNX standard, and no arithmetic with shapes: what every execution provider has. In single precision.
+    Standard,
+}
+
 /// A weight matrix as model files have it: a row for each output.
 pub(super) struct Matrix {
     pub(super) outputs: usize,
@@ -62,6 +71,7 @@ enum Product {
 pub(super) struct Builder {
     graph: GraphBuilder,
     precision: Precision,
+    operators: Operators,
     bytes: Bytes,
 }
 
@@ -80,13 +90,14 @@ impl DerefMut for Builder {
 }
 
 impl Builder {
-    pub(super) fn new(name: &str, precision: Precision) -> Self {
+    pub(super) fn new(name: &str, precision: Precision, operators: Operators) -> Self {
+        let precision = if operators == Operators::Standard { Precision::F32 } else { precision };
         let mut graph = GraphBuilder::new(name);
         if precision == Precision::Int8 {
             graph.inline("byte_scale", Type::Float, &[], (1.0f32 / 127.0).to_le_bytes().to_vec());
             graph.inline("byte_zero", Type::Uint8, &[], vec![MIDDLE]);
         }
-        Self { graph, precision, bytes: Bytes::here() }
+        Self { graph, precision, operators, bytes: Bytes::here() }
     }
 
     pub(super) fn finish(self) -> Graph {
@@ -146,29 +157,58 @@ impl Builder {
                 self.node(rows::DOMAIN, rows::GELU, &[shares, peaks, bias], &[], &[&bytes, &new]);
                 return Rows::Int8 { bytes, peaks: new };
             }
-            Product::Float { y, bias: Some(bias) } => self.contributed("BiasGelu", &[y, bias], &[]),
-            Product::Float { y, bias: None } => self.contributed("Gelu", &[y], &[]),
+            Product::Float { y, bias: Some(bias) } if self.operators == Operators::Cpu => {
+                self.contributed("BiasGelu", &[y, bias], &[])
+            }
+            Product::Float { .. } => {
+                let y = self.finished(product);
+                self.gelu_of(&y)
+            }
         };
         Rows::Float(y)
     }
 
-    /// A convolution of three rows of `x`, [rows, inputs], around every one or every other, with GELU: [rows / stride,
-    /// outputs]. The matrix has the weights for the row before, the row itself and that behind it beside each other.
-    fn convolution_of_rows(
-        &mut self,
-        x: &str,
-        stride: usize,
-        name: &str,
-        matrix: Matrix,
-        bias: &str,
-    ) -> ort::Result<String> {
-        let (bytes, peaks) = (self.fresh("bytes"), self.fresh("peaks"));
-        let operator = if stride == 1 { rows::FRAMES } else { rows::FRAMES_HALVED };
-        self.node(rows::DOMAIN, operator, &[x], &[], &[&bytes, &peaks]);
-        let shares = self.shares(&bytes, name, matrix)?;
-        let y = self.fresh("convolved");
-        self.node(rows::DOMAIN, rows::SCALE_GELU, &[&shares, &peaks, bias], &[], &[&y]);
-        Ok(y)
+    /// The GELU of floats.
+    fn gelu_of(&mut self, x: &str) -> String {
+        if self.operators == Operators::Cpu {
+            return self.contributed("Gelu", &[x], &[]);
+        }
+        let [root, one, half] = [2f32.sqrt(), 1.0, 0.5].map(|number| self.number(number));
+        let share = self.op("Div", &[x, &root], &[]);
+        let share = self.op("Erf", &[&share], &[]);
+        let share = self.op("Add", &[&share, &one], &[]);
+        let y = self.op("Mul", &[x, &share], &[]);
+        self.op("Mul", &[&y, &half], &[])
+    }
+
+    /// One number.
+    fn number(&mut self, number: f32) -> String {
+        let name = self.fresh("number");
+        self.inline(&name, Type::Float, &[], number.to_le_bytes().to_vec())
+    }
+
+    /// Rows, [n, heads × size], as heads: [1, heads, n, size], or, for what is looked at, [1, heads, size, n].
+    fn heads(&mut self, x: &str, heads: usize, size: usize, looked_at: bool) -> String {
+        let x = self.reshape(x, &[1, -1, heads as i64, size as i64]);
+        self.transpose(&x, if looked_at { &[0, 2, 3, 1] } else { &[0, 2, 1, 3] })
+    }
+
+    /// Heads, [1, heads, n, size], as rows of `state` numbers.
+    fn rows_of_heads(&mut self, x: &str, state: usize) -> String {
+        let x = self.transpose(x, &[0, 2, 1, 3]);
+        self.reshape(&x, &[-1, state as i64])
+    }
+
+    /// Attention by plain products: queries and values [1, heads, n, size], keys [1, heads, size, t], one of them scaled
+    /// already; `mask` is added to the scores. The weights [1, heads, n, t] get a name; what was found is
+    /// [1, heads, n, size].
+    fn attention(&mut self, queries: &str, keys: &str, values: &str, mask: Option<&str>, weights: &str) -> String {
+        let mut scores = self.op("MatMul", &[queries, keys], &[]);
+        if let Some(mask) = mask {
+            scores = self.op("Add", &[&scores, mask], &[]);
+        }
+        self.node("", "Softmax", &[&scores], &[Attribute::int("axis", -1)], &[weights]);
+        self.op("MatMul", &[weights, values], &[])
     }
 
     /// Those rows of a product that `wanted` names.
@@ -225,7 +265,7 @@ impl Builder {
 
 /// A graph of nothing but a product in 8 bits, as linear layers have it: `x` [rows, inputs] in bytes in, floats out.
 pub(super) fn product(inputs: usize, outputs: usize) -> ort::Result<Graph> {
-    let mut builder = Builder::new("product", Precision::Int8);
+    let mut builder = Builder::new("product", Precision::Int8, Operators::Cpu);
     let x = builder.input("x", Type::Uint8, &[Extent::Free("n"), Extent::Fixed(inputs)]);
     let numbers = (0..inputs * outputs).map(|n| (n % 255) as f32 - 127.0).collect();
     let matrix = Matrix { outputs, inputs, numbers: Stored::Floats(numbers) };
@@ -258,7 +298,7 @@ mod tests {
     fn layer(bytes: Bytes, rows: &[f32], matrix: Matrix) -> Vec<f32> {
         let environment = crate::onnxruntime::load(None).unwrap().environment();
         let (inputs, outputs) = (matrix.inputs, matrix.outputs);
-        let mut builder = Builder::new("layer", Precision::Int8);
+        let mut builder = Builder::new("layer", Precision::Int8, Operators::Cpu);
         builder.bytes = bytes;
         let x = builder.input("x", Type::Float, &[Extent::Free("n"), Extent::Fixed(inputs)]);
         let ready = builder.rows(&x);

@@ -101,7 +101,7 @@ impl Weights {
             Attribute::ints("strides", &[stride as i64]),
         ];
         let y = b.op("Conv", &[x, &weight, &bias], &attributes);
-        Ok(b.contributed("Gelu", &[&y], &[]))
+        Ok(b.gelu_of(&y))
     }
 
     /// A linear layer (Whisper's keys have no bias).

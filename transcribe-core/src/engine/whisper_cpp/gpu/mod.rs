@@ -39,7 +39,7 @@ pub(super) fn resolve(device: &Device) -> Result<Option<c_int>, EngineError> {
     device.check_built_in()?;
     let (backend, index) = match device {
         Device::Cpu => return Ok(None),
-        Device::Auto if !Backend::ALL.iter().any(|b| b.is_built_in()) => return Ok(None),
+        Device::Auto if !Backend::WHISPER_CPP.iter().any(|b| b.is_built_in()) => return Ok(None),
         Device::Auto => (None, 0),
         Device::Gpu { backend, index } => (*backend, *index),
     };
@@ -161,6 +161,7 @@ fn is_kind(name: &str, backend: Backend) -> bool {
         Backend::Vulkan => "vulkan",
         Backend::Metal => "metal",
         Backend::Hip => "rocm",
+        Backend::TensorRt | Backend::CoreMl | Backend::OpenVino(_) => return false,
     };
     name.to_lowercase().starts_with(prefix)
 }
