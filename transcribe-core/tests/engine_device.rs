@@ -19,7 +19,7 @@ fn openvino() -> PathBuf {
 }
 
 fn load(device: &str, precision: Precision, library: Option<PathBuf>) -> Result<Onnx, EngineError> {
-    let device: Device = device.parse().unwrap();
+    let device: Device = device.parse().expect("a device");
     Onnx::load(&root().join("models/ggml-tiny.en-q8_0.bin"), &device, precision, library.as_deref(), 1)
 }
 
@@ -65,9 +65,8 @@ fn word_times_are_those_of_the_cpu() {
     let cpu = load("cpu", Precision::F32, Some(library.clone())).unwrap();
     let other = load("openvino:cpu", Precision::F32, Some(library)).unwrap();
     let clip = &clips()[0];
-    let [cpu, other] = [cpu, other].map(|engine| {
-        engine.transcribe(&[job(&clip.audio, &DecodeOptions::default())], 1).remove(0).unwrap()
-    });
+    let [cpu, other] = [cpu, other]
+        .map(|engine| engine.transcribe(&[job(&clip.audio, &DecodeOptions::default())], 1).remove(0).unwrap());
     assert_eq!(cpu.text(), other.text());
     for (a, b) in cpu.words().zip(other.words()) {
         assert!(a.span.start.abs_diff(b.span.start) <= 640 && a.span.end.abs_diff(b.span.end) <= 640, "{a:?} {b:?}");

@@ -220,7 +220,19 @@ mod tests {
 
     #[test]
     fn other_strings_are_refused_with_a_mend() {
-        for text in ["", "tpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0", "auto:1", "gpu:0:1", "gpu:70000", "coreml:1", "openvino:tpu"] {
+        for text in [
+            "",
+            "tpu",
+            "cuda:",
+            "cuda:-1",
+            "cuda:x",
+            "cpu:0",
+            "auto:1",
+            "gpu:0:1",
+            "gpu:70000",
+            "coreml:1",
+            "openvino:tpu",
+        ] {
             let error = text.parse::<Device>().unwrap_err();
             assert!(matches!(&error, EngineError::Device { .. }), "{text}");
         }

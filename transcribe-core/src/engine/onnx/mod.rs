@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use self::decode::Worker;
-use self::provider::Placement;
 pub use self::graph::Precision;
+use self::provider::Placement;
 use self::session::{Model, Pool};
 pub use self::work::multiplications_a_second;
 use super::device::Device;

@@ -4,9 +4,7 @@
 //! `onnxruntime-openvino` have theirs. A provider that was asked for is never replaced by the CPU, not even for a single
 //! operator.
 
-use ort::ep::{
-    CoreML, ExecutionProvider, ExecutionProviderDispatch, MIGraphX, OpenVINO, ROCm, TensorRT, CUDA,
-};
+use ort::ep::{CoreML, ExecutionProvider, ExecutionProviderDispatch, MIGraphX, OpenVINO, ROCm, TensorRT, CUDA};
 use ort::session::builder::SessionBuilder;
 
 use super::graph::Operators;
@@ -114,9 +112,8 @@ impl Placement {
             return Ok(Self::Provider(Provider { kind: *kind, index: *index }));
         }
         let feature = backend.map_or(Some("cuda"), Backend::feature);
-        let whisper_cpp = feature.map(|feature| {
-            format!("; or take whisper.cpp, in a build with the cargo feature `{feature}`")
-        });
+        let whisper_cpp =
+            feature.map(|feature| format!("; or take whisper.cpp, in a build with the cargo feature `{feature}`"));
         let wanted: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let all = Kind::GPUS.into_iter().chain([Kind::TensorRt]);
         let there: Vec<_> = all.filter(|kind| kind.is_there()).map(Kind::name).chain(["CPU"]).collect();

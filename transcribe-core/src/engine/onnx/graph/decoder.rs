@@ -90,12 +90,7 @@ pub(in crate::engine::onnx) fn build(
 
 /// Self-attention, [n, state], by ONNX Runtime's operator, which keeps keys and values as well. One product for all three,
 /// which is the faster way where there is one row.
-fn fused_attention(
-    b: &mut Builder,
-    weights: &mut Weights,
-    rows: &Rows,
-    layer: usize,
-) -> Result<String, WeightError> {
+fn fused_attention(b: &mut Builder, weights: &mut Weights, rows: &Rows, layer: usize) -> Result<String, WeightError> {
     let sizes = weights.shape();
     let state = sizes.state;
     let all = weights.attention_input(b, rows, &format!("decoder.blocks.{layer}.attn"))?;
@@ -115,19 +110,15 @@ fn fused_attention(
 }
 
 /// The same by standard operators.
-fn plain_attention(
-    b: &mut Builder,
-    weights: &mut Weights,
-    rows: &Rows,
-    layer: usize,
-) -> Result<String, WeightError> {
+fn plain_attention(b: &mut Builder, weights: &mut Weights, rows: &Rows, layer: usize) -> Result<String, WeightError> {
     let sizes = weights.shape();
     let (heads, size) = (sizes.text_heads, sizes.state / sizes.text_heads);
     let name = format!("decoder.blocks.{layer}.attn");
     let query = weights.linear(b, rows, &format!("{name}.query"))?;
     let key = weights.scaled_linear(b, rows, &format!("{name}.key"), (size as f32).powf(-0.5))?;
     let value = weights.linear(b, rows, &format!("{name}.value"))?;
-    let [query, key, value] = [query, key, value].map(|part| b.finished(&part)).map(|part| b.heads(&part, heads, size, false));
+    let [query, key, value] =
+        [query, key, value].map(|part| b.finished(&part)).map(|part| b.heads(&part, heads, size, false));
     let mut grown = |new: &str, part: &str| {
         let (past, present) = (format!("past_{part}_{layer}"), format!("present_{part}_{layer}"));
         b.node("", "Concat", &[&past, new], &[Attribute::int("axis", 2)], &[&present]);

@@ -211,6 +211,25 @@ impl Builder {
         self.op("MatMul", &[weights, values], &[])
     }
 
+    /// A convolution of three rows of `x`, [rows, inputs], around every one or every other, with GELU: [rows / stride,
+    /// outputs]. The matrix has the weights for the row before, the row itself and that behind it beside each other.
+    fn convolution_of_rows(
+        &mut self,
+        x: &str,
+        stride: usize,
+        name: &str,
+        matrix: Matrix,
+        bias: &str,
+    ) -> ort::Result<String> {
+        let (bytes, peaks) = (self.fresh("bytes"), self.fresh("peaks"));
+        let operator = if stride == 1 { rows::FRAMES } else { rows::FRAMES_HALVED };
+        self.node(rows::DOMAIN, operator, &[x], &[], &[&bytes, &peaks]);
+        let shares = self.shares(&bytes, name, matrix)?;
+        let y = self.fresh("convolved");
+        self.node(rows::DOMAIN, rows::SCALE_GELU, &[&shares, &peaks, bias], &[], &[&y]);
+        Ok(y)
+    }
+
     /// Those rows of a product that `wanted` names.
     fn picked(&mut self, product: Product, wanted: &str) -> Product {
         let mut pick = |value: &str| self.op("Gather", &[value, wanted], &[Attribute::int("axis", 0)]);
