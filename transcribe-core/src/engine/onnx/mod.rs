@@ -169,9 +169,9 @@ impl Onnx {
         let threads_per_job = if shape.state <= SMALL_STATE { 1 } else { usize::MAX };
         let scope = Scope { info, languages, timestamps: true };
         let pool = Pool::new(model, max_states);
-        pool.lend(1, &CancelToken::new()).map_err(|e| match refusal {
-            Some(refusal) => refusal(e.to_string()),
-            None => error(e.to_string()),
+        pool.lend(1, &CancelToken::new()).map_err(|e| match (refusal, e) {
+            (Some(refusal), EngineError::Inference(said)) => refusal(said),
+            (_, e) => error(e.to_string()),
         })?;
         Ok(Self { pool, scope, threads_per_job })
     }

@@ -87,10 +87,10 @@ impl Kind {
     /// A library that has it.
     fn source(self) -> &'static str {
         match self {
-            Self::Cuda | Self::TensorRt => "that of the Python package onnxruntime-gpu has it",
-            Self::MiGraphX | Self::Rocm => "AMD's builds of ONNX Runtime have it",
-            Self::CoreMl => "builds for macOS have it",
-            Self::OpenVino(_) => "that of the Python package onnxruntime-openvino has it",
+            Self::Cuda | Self::TensorRt => "such as that of the Python package onnxruntime-gpu",
+            Self::MiGraphX | Self::Rocm => "such as AMD's builds",
+            Self::CoreMl => "such as those for macOS",
+            Self::OpenVino(_) => "such as that of the Python package onnxruntime-openvino",
         }
     }
 }
@@ -118,7 +118,7 @@ impl Placement {
         let all = Kind::GPUS.into_iter().chain([Kind::TensorRt]);
         let there: Vec<_> = all.filter(|kind| kind.is_there()).map(Kind::name).chain(["CPU"]).collect();
         Err(error(format!(
-            "the ONNX Runtime library {} has no execution provider {}, only {}; name one that has it ({}) in the \
+            "the ONNX Runtime library {} has no execution provider {}, only {}; name one that has, {}, in the \
              element's property onnxruntime or in {}{}",
             library.path().display(),
             wanted.join(" or "),
@@ -148,9 +148,15 @@ impl Placement {
     pub(super) fn refusal(&self, device: &Device) -> Option<impl Fn(String) -> EngineError> {
         let Self::Provider(provider) = self else { return None };
         let (kind, device) = (provider.kind, device.to_string());
-        Some(move |said: String| EngineError::Device {
+        Some(move |said: String| {
+            EngineError::Device {
             device: device.clone(),
-            reason: format!("the execution provider {} can't run the model: {said}", kind.name()),
+            reason: format!(
+                "the execution provider {} can't run the model there: {said} (what ONNX Runtime wrote to standard error \
+                 may say more)",
+                kind.name()
+            ),
+        }
         })
     }
 }
