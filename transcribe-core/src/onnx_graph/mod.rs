@@ -163,3 +163,13 @@ impl GraphBuilder {
         parts
     }
 }
+
+/// A matrix of `rows` rows with rows and columns exchanged.
+pub(crate) fn transposed<T: Copy + Default>(numbers: &[T], rows: usize) -> Vec<T> {
+    let columns = numbers.len() / rows.max(1);
+    let mut out = vec![T::default(); numbers.len()];
+    for (n, row) in numbers.chunks_exact(columns.max(1)).enumerate() {
+        row.iter().enumerate().for_each(|(k, number)| out[k * rows + n] = *number);
+    }
+    out
+}

@@ -14,7 +14,7 @@ use prost::Message;
 
 use super::{VadError, STATE};
 use crate::onnx_graph::proto::{Attribute, Model, Type};
-use crate::onnx_graph::{Extent, Graph, GraphBuilder};
+use crate::onnx_graph::{transposed, Extent, Graph, GraphBuilder};
 
 /// Spectra of a window.
 pub(super) const STEPS: usize = 4;
@@ -89,7 +89,7 @@ impl Network {
     fn magnitudes(&mut self, spectra: &str) -> Result<String, VadError> {
         // The basis has the cosines of all bands first, then the sines.
         let basis = self.weights("model.stft.forward_basis_buffer", 2 * BANDS * SPECTRUM)?;
-        let basis = transposed(basis, SPECTRUM);
+        let basis = transposed(basis, 2 * BANDS);
         let basis = self.matrix("basis", 2 * BANDS, basis)?;
         let b = &mut self.graph;
         let parts = b.op("MatMul", &[spectra, &basis], &[]);
@@ -149,7 +149,7 @@ impl Network {
     /// The recurrent layer: makes `next_hidden` and `next_cell`.
     fn recurrent(&mut self, x: &str, hidden: &str, cell: &str) -> Result<(), VadError> {
         let weights = |part: &str| self.weights(&format!("model.decoder.rnn.weight_{part}"), 4 * STATES * STATES);
-        let matrix = [transposed(weights("ih")?, STATES), transposed(weights("hh")?, STATES)].concat();
+        let matrix = [transposed(weights("ih")?, 4 * STATES), transposed(weights("hh")?, 4 * STATES)].concat();
         let bias = |part: &str| self.weights(&format!("model.decoder.rnn.bias_{part}"), 4 * STATES);
         let bias = bias("ih")?.iter().zip(bias("hh")?).map(|(input, hidden)| input + hidden).collect();
         let x = self.graph.op("Concat", &[x, hidden], &[Attribute::int("axis", 1)]);
@@ -200,9 +200,4 @@ fn dense(
         }
     }
     matrix
-}
-
-/// A matrix of rows of `columns` numbers with rows and columns exchanged.
-fn transposed(numbers: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| numbers.iter().skip(column).step_by(columns).copied()).collect()
 }

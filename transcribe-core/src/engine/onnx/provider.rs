@@ -148,15 +148,13 @@ impl Placement {
     pub(super) fn refusal(&self, device: &Device) -> Option<impl Fn(String) -> EngineError> {
         let Self::Provider(provider) = self else { return None };
         let (kind, device) = (provider.kind, device.to_string());
-        Some(move |said: String| {
-            EngineError::Device {
+        Some(move |said: String| EngineError::Device {
             device: device.clone(),
             reason: format!(
-                "the execution provider {} can't run the model there: {said} (what ONNX Runtime wrote to standard error \
-                 may say more)",
+                "the execution provider {} can't run the model there: {said} (what ONNX Runtime wrote to standard \
+                 error may say more)",
                 kind.name()
             ),
-        }
         })
     }
 }

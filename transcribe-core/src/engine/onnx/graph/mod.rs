@@ -9,12 +9,12 @@ use std::ops::{Deref, DerefMut};
 
 use ort::value::Tensor;
 
-use self::quantise::{quantise, transposed, unsigned, Bytes, MIDDLE};
+use self::quantise::{quantise, unsigned, Bytes, MIDDLE};
 use super::rows;
 use crate::models::checkpoint::Stored;
 use crate::onnx_graph::proto::{Attribute, Type};
 pub(super) use crate::onnx_graph::Graph;
-use crate::onnx_graph::{Extent, GraphBuilder, CONTRIBUTED};
+use crate::onnx_graph::{transposed, Extent, GraphBuilder, CONTRIBUTED};
 
 /// How linear layers compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -262,7 +262,7 @@ impl Builder {
 
     /// Layer normalisation over the last axis.
     fn norm(&mut self, x: &str, norm: &Norm) -> Rows {
-        let attributes = [Attribute::int("axis", -1), Attribute::float("epsilon", EPSILON)];
+        let attributes = [Attribute::int("axis", -1), Attribute::float("epsilon", rows::EPSILON)];
         let y = self.op("LayerNormalization", &[x, &norm.weight, &norm.bias], &attributes);
         self.rows(&y)
     }
@@ -293,9 +293,6 @@ pub(super) fn product(inputs: usize, outputs: usize) -> ort::Result<Graph> {
     builder.output("y", &[Extent::Free("n"), Extent::Fixed(outputs)]);
     Ok(builder.finish())
 }
-
-/// Epsilon of PyTorch's layer normalisation.
-const EPSILON: f32 = 1e-5;
 
 /// Names of a normalisation's weights.
 struct Norm {

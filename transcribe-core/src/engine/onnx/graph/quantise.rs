@@ -4,6 +4,7 @@ use ort::value::{DynValue, TensorElementType};
 
 use crate::models::checkpoint::Stored;
 use crate::onnx_graph::proto::Type;
+use crate::onnx_graph::transposed;
 
 /// Largest magnitude of a weight, in steps.
 const STEPS: f32 = 127.0;
@@ -68,16 +69,6 @@ pub(super) fn quantise(numbers: &[f32], outputs: usize) -> (Vec<i8>, Vec<f32>) {
 pub(in crate::engine::onnx) fn quantised_rows(numbers: &[f32], rows: usize) -> Stored {
     let (steps, scales) = quantise(numbers, rows);
     Stored::Bytes { numbers: transposed(&steps, numbers.len() / rows.max(1)), scales }
-}
-
-/// A matrix of `rows` rows with rows and columns exchanged.
-pub(super) fn transposed<T: Copy + Default>(numbers: &[T], rows: usize) -> Vec<T> {
-    let columns = numbers.len() / rows.max(1);
-    let mut out = vec![T::default(); numbers.len()];
-    for (n, row) in numbers.chunks_exact(columns.max(1)).enumerate() {
-        row.iter().enumerate().for_each(|(k, number)| out[k * rows + n] = *number);
-    }
-    out
 }
 
 /// Steps as unsigned bytes.

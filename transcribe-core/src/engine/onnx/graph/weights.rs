@@ -2,12 +2,12 @@
 //! layer is built, so that the whole model is never in memory as floats.
 
 use super::decoder::HEAD;
-use super::quantise::transposed;
 use super::{Builder, Matrix, Norm, Precision, Product, Rows};
 use crate::models::checkpoint::shape::{EMBEDDING, HEAD as OWN_HEAD};
 use crate::models::checkpoint::{Checkpoint, ModelShape, Stored};
 use crate::models::ModelError;
 use crate::onnx_graph::proto::Attribute;
+use crate::onnx_graph::transposed;
 
 /// Why a graph can't be built.
 #[derive(Debug, thiserror::Error)]

@@ -4,12 +4,12 @@
 
 use multiversion::multiversion;
 
+use super::EPSILON;
+
 /// Largest magnitude of a byte, which stands for a row's peak.
 const STEPS: f32 = 127.0;
 /// Added to a small number, it leaves that number, rounded to even, and 128 in the lowest byte: 1.5 × 2²³ + 128.
 const TO_BYTE: f32 = 12_583_040.0;
-/// Epsilon of PyTorch's layer normalisation.
-const EPSILON: f32 = 1e-5;
 /// Sums and peaks are kept for so many columns side by side.
 const LANES: usize = 16;
 
@@ -70,25 +70,13 @@ pub(super) fn frames(x: &[f32], width: usize, stride: usize, first: usize, out: 
 /// A product's GELU: `y` [rows, width].
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub(super) fn scale_gelu(product: Product<'_>, y: &mut [f32]) {
-    let width = product.bias.len().max(1);
-    let rows = product.shares.chunks_exact(width).zip(product.peaks).zip(y.chunks_exact_mut(width));
-    for ((shares, peak), y) in rows {
-        for ((y, share), bias) in y.iter_mut().zip(shares).zip(product.bias) {
-            *y = gelu_of(share * peak + bias);
-        }
-    }
+    finish(product, y, gelu_of);
 }
 
 /// A product's numbers: `y` [rows, width].
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub(super) fn scale(product: Product<'_>, y: &mut [f32]) {
-    let width = product.bias.len().max(1);
-    let rows = product.shares.chunks_exact(width).zip(product.peaks).zip(y.chunks_exact_mut(width));
-    for ((shares, peak), y) in rows {
-        for ((y, share), bias) in y.iter_mut().zip(shares).zip(product.bias) {
-            *y = share * peak + bias;
-        }
-    }
+    finish(product, y, |x| x);
 }
 
 /// The GELU of a product, in 8 bits.
@@ -125,6 +113,18 @@ pub(super) fn add_and_norm(x: &[f32], product: Product<'_>, norm: Norm<'_>, sum:
             *y = (x - mean) * scale * weight + bias;
         }
         *peak = in_bytes(&row, bytes);
+    }
+}
+
+/// What `of` makes of a product's numbers.
+#[inline(always)]
+fn finish(product: Product<'_>, y: &mut [f32], of: impl Fn(f32) -> f32) {
+    let width = product.bias.len().max(1);
+    let rows = product.shares.chunks_exact(width).zip(product.peaks).zip(y.chunks_exact_mut(width));
+    for ((shares, peak), y) in rows {
+        for ((y, share), bias) in y.iter_mut().zip(shares).zip(product.bias) {
+            *y = of(share * peak + bias);
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) const FRAMES_HALVED: &str = "FramesHalved";
 /// sum [n, width]; bytes [n, width], peaks [n, 1] of its normalisation.
 pub(super) const ADD_AND_NORM: &str = "AddAndNorm";
 
+/// Epsilon of PyTorch's layer normalisation.
+pub(super) const EPSILON: f32 = 1e-5;
 /// Rows that one thread does at a time.
 const BLOCK: usize = 32;
 
